@@ -1,0 +1,2 @@
+run:
+	cargo run -p cli --bin fanfare -- serve --dev

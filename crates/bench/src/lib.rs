@@ -1,0 +1,3 @@
+//! The load generator behind `fanfare bench`.
+
+#![forbid(unsafe_code)]

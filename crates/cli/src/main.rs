@@ -1,0 +1,5 @@
+//! The one binary `fanfare`.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Composes a node: configuration, workers, listeners, server API, health, metrics, drain.
+
+#![forbid(unsafe_code)]

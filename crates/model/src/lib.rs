@@ -1,0 +1,27 @@
+//! The dictionary in types: what every other crate means by channel, publication, position, close reason
+//! and limit. Knows no protocol, no socket and no clock.
+
+#![forbid(unsafe_code)]
+
+mod channel;
+mod close;
+mod histogram;
+mod ids;
+pub mod limits;
+mod publication;
+mod rate;
+mod refusal;
+mod secret;
+mod time;
+mod units;
+
+pub use channel::{ChannelName, ChannelNameError};
+pub use close::CloseReason;
+pub use histogram::Histogram;
+pub use ids::{ClientId, ConnectionId, RequestId, WorkerId};
+pub use publication::{ClientInfo, Payload, PayloadError, Position, Publication, RawJson};
+pub use rate::{Rate, TokenBucket};
+pub use refusal::Refusal;
+pub use secret::Secret;
+pub use time::{Moment, UnixTime};
+pub use units::{ByteSize, Period, UnitError};

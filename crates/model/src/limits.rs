@@ -1,0 +1,66 @@
+//! Every bound that is not a setting. A bound that operators choose lives in its component's `Config`.
+
+use std::time::Duration;
+
+/// Longest channel name.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
+/// Longest text of a close reason: what a WebSocket close frame can carry.
+pub const CLOSE_TEXT_BYTES_MAX: usize = 123;
+/// Channels one connection may be subscribed to, server-side ones included.
+pub const CHANNELS_PER_CONNECTION_MAX: usize = 128;
+/// Channels of one API broadcast, commands of one API batch.
+pub const API_BATCH_MAX: usize = 10_000;
+/// Channel names in one answer to the API's `channels`.
+pub const CHANNELS_LISTED_MAX: usize = 10_000;
+/// Latest time a subscribe is answered.
+pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(3);
+/// Latest time a publish is answered.
+pub const PUBLISH_DEADLINE: Duration = Duration::from_secs(2);
+/// Latest time all workers have answered a question from the control thread.
+pub const GATHER_DEADLINE: Duration = Duration::from_secs(2);
+/// How long after a token's end a connection may still be refreshed.
+pub const EXPIRED_CLOSE_DELAY: Duration = Duration::from_secs(25);
+/// How long after a subscription token's end it may still be refreshed.
+pub const EXPIRED_SUBSCRIPTION_DELAY: Duration = Duration::from_secs(25);
+/// Longest time to expiry that a client is told.
+pub const TTL_MAX: Duration = Duration::from_secs(365 * 86_400);
+/// A connection without a successful connect command is closed after this time.
+pub const STALE_CLOSE_DELAY: Duration = Duration::from_secs(10);
+/// A message must be whole this long after its first byte.
+pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(10);
+/// A close frame must be taken by the kernel within this time, else the connection is reset.
+pub const CLOSE_FRAME_DEADLINE: Duration = Duration::from_secs(1);
+/// A closed connection's peer may take this long to close its side.
+pub const LINGER_DEADLINE: Duration = Duration::from_secs(5);
+/// Closed connections of one worker whose peer has not closed yet; at the bound the next is reset.
+pub const LINGERING_PER_WORKER_MAX: usize = 4096;
+/// Fragments of one WebSocket message.
+pub const FRAGMENTS_PER_MESSAGE_MAX: usize = 1024;
+/// What an inbound message may hold beyond one publication: the command around it and others beside it.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 16 * 1024;
+/// Frames that one vectored write takes along.
+pub const FRAMES_PER_WRITE_MAX: usize = 64;
+/// Connections written to before the mailbox and the runtime get their turn.
+pub const FLUSH_SLICE: usize = 64;
+/// Publications waiting for one worker; beyond it the worker is behind.
+pub const WORKER_MAILBOX_ENTRIES_MAX: usize = 65_536;
+/// Bytes of publications waiting for one worker.
+pub const WORKER_MAILBOX_BYTES_MAX: usize = 64 << 20;
+/// Requests waiting for the broker thread.
+pub const NODE_MAILBOX_ENTRIES_MAX: usize = 65_536;
+/// Bytes of publications waiting for the broker thread.
+pub const NODE_MAILBOX_BYTES_MAX: usize = 64 << 20;
+/// A thread that has not ticked for this long is not alive.
+pub const THREAD_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Request heads: header lines, and bytes of the whole head.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Bytes of a request head.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A request head must be whole within this time.
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// Pending connections of a listening socket, as far as `net.core.somaxconn` allows.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// Unsent bytes that the kernel holds for one connection before it reports the socket full.
+pub const UNSENT_BYTES_MAX: u32 = 64 * 1024;
+/// How long unacknowledged bytes may wait before the kernel gives a connection up.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);

@@ -1,0 +1,41 @@
+//! Time as a parameter: a monotonic moment and the wall clock's second.
+
+use std::ops::Add;
+use std::time::Duration;
+
+/// Nanoseconds on a monotonic clock that began with the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The moment `elapsed` after the process began; the clock's end is 584 years away.
+    pub fn after_start(elapsed: Duration) -> Self {
+        Self(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Time passed since `earlier`; zero if that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whole milliseconds since the process began, as compact state keeps them. Wraps after 49 days: compare
+    /// by difference.
+    pub fn millis(self) -> u32 {
+        (self.0 / 1_000_000) as u32
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+/// Seconds since 1970 on the wall clock, as tokens count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct UnixTime(pub i64);

@@ -1,0 +1,3 @@
+//! What tests share: transcripts, a WebSocket client, a faulty broker, an echo protocol.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Moves frames between a socket and a session.
+
+#![forbid(unsafe_code)]
