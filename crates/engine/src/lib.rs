@@ -1,3 +1,35 @@
 //! What a connection may do now, who is subscribed, what each of them still has to receive.
+//! Frames, mail and time come in as arguments; nothing here touches a socket, a clock or a thread.
 
 #![forbid(unsafe_code)]
+
+mod channels;
+mod config;
+mod connection;
+mod counters;
+mod delivery;
+mod mail;
+mod mailbox;
+mod node;
+mod notice;
+mod outbox;
+mod pattern;
+mod policy;
+mod rules;
+mod shard;
+mod slab;
+mod users;
+mod wheel;
+
+pub use channels::ChannelKey;
+pub use config::{ClientConfig, NamespaceConfig};
+pub use counters::{NodeCounters, OUTCOMES, ShardCounters};
+pub use delivery::Delivery;
+pub use mail::{Expiry, NodeRequest, Order, PublishRequest, Publisher, Target, WorkerMail};
+pub use mailbox::{Full, Mailbox};
+pub use node::Node;
+pub use notice::{Denial, Notice};
+pub use pattern::matches;
+pub use policy::Policy;
+pub use rules::{NamespaceId, Rules};
+pub use shard::{Flush, Place, Progress, Shard, Written};

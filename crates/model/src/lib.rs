@@ -23,5 +23,5 @@ pub use publication::{ClientInfo, Payload, PayloadError, Position, Publication, 
 pub use rate::{Rate, TokenBucket};
 pub use refusal::Refusal;
 pub use secret::Secret;
-pub use time::{Moment, UnixTime};
+pub use time::{Moment, Now, UnixTime};
 pub use units::{ByteSize, Period, UnitError};

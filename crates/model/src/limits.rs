@@ -64,3 +64,9 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 pub const UNSENT_BYTES_MAX: u32 = 64 * 1024;
 /// How long unacknowledged bytes may wait before the kernel gives a connection up.
 pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
+/// Commands refused because of their rate, less those granted since, before the connection is closed.
+pub const COMMAND_OVERRUNS_MAX: u16 = 200;
+/// Requests a worker holds back while the broker thread's mailbox is full; beyond it subscribes are refused.
+pub const UNSENT_REQUESTS_MAX: usize = 65_536;
+/// Deliveries that one turn of a worker appends before it flushes.
+pub const DELIVERIES_PER_TURN_MAX: usize = 16_384;

@@ -76,6 +76,11 @@ impl Encoders {
         &self.0[variant.index()]
     }
 
+    /// How many variants there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Every variant's label, in the order of [`Variant::index`].
     pub fn labels(&self) -> impl Iterator<Item = String> {
         self.0

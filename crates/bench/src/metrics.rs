@@ -1,0 +1,61 @@
+//! Two counters of the node's `/metrics`, read between phases and never inside one.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest exposition that is read.
+const BYTES_MAX: u64 = 8 << 20;
+
+/// Frames delivered and write calls made, since the node started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Counters {
+    pub(crate) deliveries: f64,
+    pub(crate) writes: f64,
+}
+
+/// `None` if the node has no such metrics: figures that need them are then absent from the report.
+pub(crate) fn read(api: SocketAddr) -> Option<Counters> {
+    let mut stream = TcpStream::connect_timeout(&api, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = Vec::new();
+    stream.take(BYTES_MAX).read_to_end(&mut text).ok()?;
+    parse(&String::from_utf8_lossy(&text))
+}
+
+fn parse(exposition: &str) -> Option<Counters> {
+    Some(Counters {
+        deliveries: sum(exposition, "fanfare_deliveries_total")?,
+        writes: sum(exposition, "fanfare_writes_total")?,
+    })
+}
+
+/// The sum over all label sets of one counter.
+fn sum(exposition: &str, name: &str) -> Option<f64> {
+    let values = exposition.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        if !rest.starts_with(['{', ' ']) {
+            return None;
+        }
+        rest.rsplit(' ').next()?.trim().parse::<f64>().ok()
+    });
+    values.reduce(|total, value| total + value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_sets_are_summed_and_look_alikes_left_out() {
+        let text = "# TYPE fanfare_writes_total counter\nfanfare_writes_total 7\n\
+                    fanfare_deliveries_total{namespace=\"a b\"} 2\nfanfare_deliveries_total{namespace=\"\"} 40\n\
+                    fanfare_deliveries_total_more 5\n";
+        let wanted = Counters { deliveries: 42.0, writes: 7.0 };
+        assert_eq!(parse(text), Some(wanted));
+        assert_eq!(parse("fanfare_writes_total 7\n"), None);
+    }
+}

@@ -1,0 +1,276 @@
+//! What a run measures, how long, and against whom. The cli maps its flags onto this one struct.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{BenchError, payload};
+
+/// Most sockets of one run: `RLIMIT_NOFILE` is 20,000 on the machines the figures come from.
+pub const CONNECTIONS_MAX: usize = 19_000;
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workload {
+    /// Userspace memory of the node per idle connection.
+    Memory,
+    /// CPU of the node per connection established: upgrade, token, subscribe.
+    Connect,
+    /// CPU of the node per delivery, in pairs with the floor.
+    Fanout,
+    /// Delivery latency at a fixed rate, in pairs with the floor.
+    Rate,
+    /// CPU of the node per HTTP publish to one subscriber, its delivery included.
+    Publish,
+    /// Delivery latency of publications to one subscriber each, at a fixed rate.
+    Unicast,
+}
+
+impl Workload {
+    /// All of them, in the order in which they run: memory first, on a node that has seen little.
+    pub const ALL: [Self; 6] =
+        [Self::Memory, Self::Connect, Self::Fanout, Self::Rate, Self::Publish, Self::Unicast];
+}
+
+/// What every connection sends before its memory is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    /// `rpc`, answered by error 108: the cheapest command, one message each way.
+    Rpc,
+    /// `publish` to its own channel, answered by a reply and a push: needs `client_publish`.
+    Publish,
+}
+
+/// How the publications of fan-out and rate enter the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublisherKind {
+    /// `POST /api/publish`, or `/api/batch` for several at once.
+    Http,
+    /// Commands of one WebSocket connection, several in one frame: needs `client_publish`, and a command
+    /// rate above the publications per second.
+    Ws,
+}
+
+/// One run of the bench.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The measured process.
+    pub pid: u32,
+    /// Where clients connect; several are taken in turn.
+    pub servers: Vec<SocketAddr>,
+    /// Where the server API and `/metrics` are.
+    pub api: SocketAddr,
+    /// What the server API asks for.
+    pub api_key: String,
+    /// Path of the WebSocket upgrade.
+    pub path: String,
+    /// The `Origin` header, if any.
+    pub origin: Option<String>,
+    /// What every channel's name begins with: a namespace, for instance.
+    pub channel_prefix: String,
+    /// What is measured; nothing means everything.
+    pub workloads: Vec<Workload>,
+    /// Where the report goes as JSON, besides the table.
+    pub json: Option<PathBuf>,
+
+    /// How many connections may be between their first packet and their subscription.
+    pub window: usize,
+    /// Most connections opened per second, for nodes that limit it.
+    pub connects_per_second: Option<u32>,
+    /// How often `connect`, `publish` and `unicast` are repeated.
+    pub repeats: usize,
+    /// How many pairs of node and floor `fanout` and `rate` take.
+    pub pairs: usize,
+
+    /// `memory`: how many connections.
+    pub memory_connections: usize,
+    /// `memory`: how many connections are opened and closed before the first reading, so that what the node
+    /// allocates once is not charged to connections.
+    pub memory_warm_up: usize,
+    /// `memory`: how many commands each connection sends.
+    pub memory_messages: usize,
+    /// `memory`: which commands.
+    pub memory_traffic: Traffic,
+    /// `memory`: how long the node rests before each reading, for its allocator to give pages back.
+    pub memory_settle: Duration,
+
+    /// `connect`: how many connections per repeat.
+    pub connect_connections: usize,
+
+    /// `fanout`, `rate`: how many receivers on the one channel.
+    pub receivers: usize,
+    /// Bytes of every publication's payload.
+    pub payload: usize,
+    /// `fanout`: how many publications are outstanding, one measurement each.
+    pub outstanding: Vec<usize>,
+    /// `fanout`: how long each side of a pair runs.
+    pub fanout_phase: Duration,
+    /// `fanout`, `rate`: how publications enter.
+    pub publisher: PublisherKind,
+
+    /// `rate`: publications per second.
+    pub rate: u32,
+    /// `rate`: how long each side of a pair runs.
+    pub rate_phase: Duration,
+
+    /// `publish`: how many HTTP connections with one request outstanding each.
+    pub publishers: usize,
+    /// `publish`, `unicast`: how many subscribers, each on its own channel.
+    pub subscribers: usize,
+    /// `publish`, `unicast`: how long each repeat runs.
+    pub publish_phase: Duration,
+    /// `unicast`: publications per second over all channels.
+    pub unicast_rate: u32,
+
+    /// The CPU that receives, on which nothing else should run.
+    pub client_cpu: Option<usize>,
+    /// The CPU of the floor's sender: the one the node is confined to, if it is.
+    pub floor_cpu: Option<usize>,
+    /// How long a stage may receive nothing at all before it is an error.
+    pub patience: Duration,
+    /// How long any stage may take.
+    pub stage_limit: Duration,
+}
+
+impl Options {
+    /// The shape in which the published figures are taken.
+    pub fn new(pid: u32, server: SocketAddr, api: SocketAddr, api_key: impl Into<String>) -> Self {
+        Self {
+            pid,
+            servers: vec![server],
+            api,
+            api_key: api_key.into(),
+            path: "/connection/websocket".to_owned(),
+            origin: None,
+            channel_prefix: "bench-".to_owned(),
+            workloads: Vec::new(),
+            json: None,
+            window: 256,
+            connects_per_second: None,
+            repeats: 5,
+            pairs: 5,
+            memory_connections: 15_000,
+            memory_warm_up: 100,
+            memory_messages: 200,
+            memory_traffic: Traffic::Rpc,
+            memory_settle: Duration::from_secs(12),
+            connect_connections: 10_000,
+            receivers: 1000,
+            payload: 128,
+            outstanding: vec![1, 4, 16],
+            fanout_phase: Duration::from_secs(2),
+            publisher: PublisherKind::Http,
+            rate: 50,
+            rate_phase: Duration::from_secs(5),
+            publishers: 64,
+            subscribers: 1000,
+            publish_phase: Duration::from_secs(5),
+            unicast_rate: 500,
+            client_cpu: None,
+            floor_cpu: None,
+            patience: Duration::from_secs(20),
+            stage_limit: Duration::from_secs(600),
+        }
+    }
+
+    /// The workloads to run, in their order and each once.
+    pub(crate) fn chosen(&self) -> Vec<Workload> {
+        let chosen = |workload: &Workload| self.workloads.is_empty() || self.workloads.contains(workload);
+        Workload::ALL.into_iter().filter(chosen).collect()
+    }
+
+    /// Refuses what cannot be run before anything is opened.
+    pub(crate) fn refuse_impossible(&self) -> Result<(), BenchError> {
+        for workload in self.chosen() {
+            let (name, sockets) = self.sockets(workload);
+            if sockets > CONNECTIONS_MAX {
+                return Err(BenchError::Option(format!(
+                    "{name} needs {sockets} sockets in this process, more than {CONNECTIONS_MAX}: \
+                     run several benches or ask for fewer connections"
+                )));
+            }
+        }
+        let positive = [
+            ("the window", self.window),
+            ("repeats", self.repeats),
+            ("pairs", self.pairs),
+            ("memory connections", self.memory_connections),
+            ("connections to establish", self.connect_connections),
+            ("receivers", self.receivers),
+            ("publishers", self.publishers),
+            ("subscribers", self.subscribers),
+            ("the rate", self.rate as usize),
+            ("the unicast rate", self.unicast_rate as usize),
+            ("servers", self.servers.len()),
+            ("outstanding", self.outstanding.iter().copied().min().unwrap_or(0)),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(BenchError::Option(format!("{name}: must be at least 1")));
+        }
+        if self.client_cpu.is_some() && self.floor_cpu.is_none() {
+            let why = "a CPU for the client needs one for the floor, or both share the client's";
+            return Err(BenchError::Option(why.to_owned()));
+        }
+        if let Some(many) = self.outstanding.iter().find(|many| **many > OUTSTANDING_MAX) {
+            return Err(BenchError::Option(format!("outstanding {many}: more than {OUTSTANDING_MAX}")));
+        }
+        if !(payload::SIZE_MIN..=PAYLOAD_MAX).contains(&self.payload) {
+            return Err(BenchError::Option(format!(
+                "a payload of {} bytes: {} to {PAYLOAD_MAX} are possible",
+                self.payload,
+                payload::SIZE_MIN
+            )));
+        }
+        Ok(())
+    }
+
+    /// How many descriptors a workload holds at once. A receiver of the floor has both ends in this process.
+    fn sockets(&self, workload: Workload) -> (&'static str, usize) {
+        match workload {
+            Workload::Memory => ("memory", self.memory_connections.max(self.memory_warm_up)),
+            Workload::Connect => ("connect", self.connect_connections),
+            Workload::Fanout => ("fanout", 3 * self.receivers + 1),
+            Workload::Rate => ("rate", 3 * self.receivers + 1),
+            Workload::Publish => ("publish", self.subscribers + self.publishers),
+            Workload::Unicast => ("unicast", self.subscribers + self.publishers),
+        }
+    }
+}
+
+/// More outstanding publications than this may fill a socket buffer, and then the floor measures waiting.
+const OUTSTANDING_MAX: usize = 64;
+/// Largest payload: with 64 outstanding it stays below one megabyte per receiver.
+const PAYLOAD_MAX: usize = 8 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        let address = "127.0.0.1:8000".parse().unwrap();
+        Options::new(1, address, address, "key")
+    }
+
+    #[test]
+    fn the_defaults_are_possible() {
+        options().refuse_impossible().unwrap();
+        assert_eq!(options().chosen(), Workload::ALL);
+    }
+
+    #[test]
+    fn too_many_connections_are_refused_with_the_workload_and_the_bound() {
+        let mut options = options();
+        options.memory_connections = 20_000;
+        let error = options.refuse_impossible().unwrap_err().to_string();
+        assert!(error.contains("memory") && error.contains("19000"), "{error}");
+        options.workloads = vec![Workload::Connect];
+        options.refuse_impossible().unwrap();
+    }
+
+    #[test]
+    fn a_zero_is_refused_by_its_name() {
+        let mut options = options();
+        options.pairs = 0;
+        assert!(options.refuse_impossible().unwrap_err().to_string().contains("pairs"));
+    }
+}

@@ -1,0 +1,25 @@
+//! The settings of a node: one tree of structs, from which the parser, the environment variables,
+//! `check-config` and the reference documentation follow. Knows files and texts, not the process environment.
+
+mod api;
+mod error;
+mod file;
+mod kind;
+mod known;
+mod layer;
+mod loader;
+mod order;
+mod origin;
+mod path;
+mod reference;
+mod rules;
+mod secret_file;
+mod tree;
+
+pub use api::{AllowConfig, ApiConfig, ApiKeyConfig, ApiMethod, ErrorMode};
+pub use error::{ConfigError, ConfigErrors};
+pub use loader::{Loaded, Loader};
+pub use origin::Origin;
+pub use path::SettingPath;
+pub use reference::reference_markdown;
+pub use tree::{Config, DemoConfig, DrainConfig, InternalConfig, LogConfig, LogFormat, LogLevel, PublicConfig};

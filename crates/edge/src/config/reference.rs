@@ -1,0 +1,163 @@
+//! Generates `docs/configuration.md` from the tree of settings.
+
+use std::fmt::Write as _;
+
+use engine::NamespaceConfig;
+
+use super::kind::Kind;
+use super::known::{Known, Place};
+use super::{ApiKeyConfig, Config, SettingPath, order};
+
+/// What stands for a name that operators choose.
+const NAME: &str = "NAME";
+
+const HEAD: &str = r#"# Configuration
+
+<!-- Generated from the settings' definitions: `UPDATE_EXPECT=1 cargo test -p edge --test configuration`. -->
+
+Every setting has a default, and a setting that does not exist is an error. `fanfare check-config` reads the
+settings as `fanfare serve` would and prints each with its value and where that comes from, or every fault
+that it finds.
+
+## Where settings come from
+
+Later sources win over earlier ones, setting by setting:
+
+1. the defaults below;
+2. development mode, `--dev`: settings for trying things out on one machine, among them keys that everybody
+   knows. It listens on loopback alone, says loudly that it is on, and is never chosen for you;
+3. the settings file, in TOML;
+4. the environment. A variable is called `FANFARE__SECTION__KEY`, with two underscores between the names;
+   variables that do not begin with `FANFARE__` are not looked at;
+5. flags: `--set section.key=value`, as often as needed, the last one winning.
+
+A variable or flag is converted by the setting's type. Lists are separated by commas or white space. Names
+that you choose, like those of namespaces, are in lower case when they come from a variable:
+`FANFARE__NAMESPACES__CHAT__CLIENT_PUBLISH=true` sets `namespaces.chat.client_publish`. Names with upper-case
+letters, dots or two underscores in a row need the file or a flag: `--set 'namespaces."a.b".client_publish=true'`.
+
+## Units
+
+Durations are a whole number and `ms`, `s`, `m`, `h` or `d`: `500ms`, `25s`, `10m`. Sizes are a whole number
+and `B`, `KiB`, `MiB` or `GiB`: `64KiB`; a number alone is bytes. `0` needs no unit.
+
+## Secrets
+
+Every secret can stand in a file of its own: add `_FILE` to the variable or `_file` to the key, and give the
+path. One line break at the end of the file is dropped. Setting the secret and its file in the same source is
+an error, and so is a file that is empty or cannot be read. `check-config`, the log and error messages never
+show a secret.
+
+## Example
+
+```toml
+"#;
+
+const EXAMPLE: &str = r#"allowed_origins = ["https://example.com", "https://*.example.com"]
+trusted_proxies = ["10.0.0.0/8"]
+
+[internal]
+address = ":9000"
+
+[token]
+hmac_secret = "replace-me-with-openssl-rand-hex-32"
+audience = "fanfare"
+
+[api]
+key = "replace-me-too"
+
+[api.keys.billing]
+key = "and-me"
+allow = { methods = ["publish", "broadcast"], namespaces = ["invoices"] }
+
+[channels]
+client_subscribe = true
+
+[namespaces.chat]
+client_subscribe = true
+subscriber_publish = true
+
+[namespaces.invoices]
+user_limited = true
+"#;
+
+/// The reference of all settings, in Markdown.
+pub fn reference_markdown() -> String {
+    let known = Known::root();
+    let mut text = format!("{HEAD}{EXAMPLE}```\n");
+    let mut section = None;
+    for (setting, default) in order::settings(&specimen()) {
+        let own = section_of(&setting);
+        if section.as_ref() != Some(&own) {
+            write_section(&mut text, &known, &own);
+            section = Some(own);
+        }
+        write_setting(&mut text, &known, &setting, &default);
+    }
+    text
+}
+
+/// The defaults, with one of everything that has a name.
+fn specimen() -> Config {
+    let mut config = Config::default();
+    config
+        .namespaces
+        .insert(NAME.to_owned(), NamespaceConfig::default());
+    config.api.keys.insert(NAME.to_owned(), ApiKeyConfig::default());
+    config
+}
+
+/// The section under whose heading a setting stands: names and what is below them stand apart.
+fn section_of(setting: &SettingPath) -> SettingPath {
+    let segments = setting.segments();
+    let depth = match segments.iter().position(|segment| segment == NAME) {
+        Some(name) => name + 1,
+        None => segments.len().min(2) - 1,
+    };
+    let section = segments.iter().take(depth);
+    section.fold(SettingPath::default(), |path, name| path.child(name))
+}
+
+fn write_section(text: &mut String, known: &Known, section: &SettingPath) {
+    let place = known
+        .at(section.segments())
+        .expect("a setting's section is known");
+    // What a name means is said where the names are.
+    let meaning = match known.at(section.parent().segments()) {
+        Some(parent) if section.last() == NAME => &parent.meaning,
+        _ => &place.meaning,
+    };
+    if section.segments().is_empty() {
+        text.push_str("\n## The node\n\nAt the top of the file, before the first section.\n");
+    } else {
+        let _ = write!(text, "\n## `[{section}]`\n\n{}\n", paragraph(meaning));
+    }
+    text.push_str("\n| setting | variable | type | default | meaning |\n|---|---|---|---|---|\n");
+}
+
+fn write_setting(text: &mut String, known: &Known, setting: &SettingPath, default: &str) {
+    let place = known
+        .at(setting.segments())
+        .expect("what is serialised is in the schema");
+    let Place::Setting(kind) = &place.place else {
+        unreachable!("what has a value is a setting");
+    };
+    let default = match kind {
+        Kind::Secret => "not set".to_owned(),
+        Kind::Bool | Kind::Integer { .. } | Kind::Choice(_) | Kind::Text(_) | Kind::List(_) => {
+            format!("`{default}`")
+        }
+    };
+    let _ = writeln!(
+        text,
+        "| `{setting}` | `{}` | {} | {default} | {} |",
+        setting.variable(),
+        kind.words(),
+        paragraph(&place.meaning).replace('|', "\\|"),
+    );
+}
+
+/// One line of what is wrapped in the source.
+fn paragraph(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

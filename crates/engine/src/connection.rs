@@ -1,0 +1,154 @@
+//! The state of one connection in its worker's table. Kept small: an idle connection is this, a socket, and
+//! its entries in the tables beside.
+
+use model::{ClientId, Moment, RawJson, RequestId, TokenBucket};
+use protocol::{Adapter, Variant};
+
+use crate::outbox::Outbox;
+use crate::slab::NONE;
+use crate::users::UserLink;
+
+/// One client's logical link, from accept to close.
+pub(crate) struct Connection {
+    pub(crate) adapter: Box<dyn Adapter>,
+    pub(crate) outbox: Outbox,
+    pub(crate) client: ClientId,
+    pub(crate) user: UserLink,
+    /// What the token says about the connection.
+    pub(crate) info: Option<Box<RawJson>>,
+    /// The command that waits for an answer, if one does.
+    pub(crate) pending: Option<Box<Pending>>,
+    pub(crate) opened: Moment,
+    pub(crate) commands: TokenBucket,
+    /// First of the connection's subscriptions; they are chained.
+    pub(crate) subscriptions: u32,
+    pub(crate) subscription_count: u16,
+    /// Commands refused because of their rate, less those granted since.
+    pub(crate) overruns: u16,
+    /// When the token ends, in seconds of the wall clock; 0 when it does not.
+    pub(crate) expires: u32,
+    /// When the next ping goes out or the pong is due.
+    pub(crate) heartbeat_due: u32,
+    /// How long the worker had stalled in all when the ping went out.
+    pub(crate) stalled_at_ping: u32,
+    /// When the message that is arriving must be whole; [`NONE`] when none is.
+    pub(crate) message_due: u32,
+    pub(crate) phase: Phase,
+    pub(crate) variant: Variant,
+    pub(crate) awaits_pong: bool,
+    pub(crate) is_dirty: bool,
+    /// Whether a flush was cut short by a full socket.
+    pub(crate) is_blocked: bool,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No connect command was granted yet; closed as stale at the given tick.
+    AwaitingConnect { due: u32 },
+    /// The connect command was turned down; nothing else is listened to. Closed as stale at the given tick.
+    ConnectRefused { due: u32 },
+    /// Connected.
+    Live,
+    /// The close frame is on its way; reset at the given tick.
+    Closing { due: u32 },
+    /// Our side is closed; reset at the given tick if the peer's is not.
+    Lingering { due: u32 },
+}
+
+/// A command that waits. One at a time: the rest of the client's bytes wait with it.
+pub(crate) struct Pending {
+    pub(crate) request: RequestId,
+    pub(crate) since: Moment,
+    /// When the wait ends with a refusal.
+    pub(crate) due: u32,
+    pub(crate) what: Awaited,
+}
+
+/// What a pending command waits for.
+pub(crate) enum Awaited {
+    /// The server-side subscriptions of a connect.
+    Connect { wanted: Vec<Wanted>, outstanding: usize },
+    /// A channel to be joined.
+    Subscribe(Wanted),
+    /// The outcome of a publish.
+    Publish,
+}
+
+/// Who asked for a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The client.
+    Client,
+    /// The connection's token.
+    Token,
+    /// A backend, through the server API.
+    Api,
+}
+
+/// A subscription to be made once its channel is joined. It keeps the channel pinned.
+pub(crate) struct Wanted {
+    pub(crate) channel: u32,
+    pub(crate) origin: Origin,
+    /// When the subscription's token ends, in seconds of the wall clock; 0 when it does not.
+    pub(crate) expires: u32,
+    pub(crate) info: Option<Box<RawJson>>,
+    pub(crate) data: Option<Box<RawJson>>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        adapter: Box<dyn Adapter>,
+        variant: Variant,
+        client: ClientId,
+        commands: TokenBucket,
+        now: Moment,
+        stale_due: u32,
+    ) -> Self {
+        Self {
+            adapter,
+            outbox: Outbox::new(),
+            client,
+            user: UserLink::new(),
+            info: None,
+            pending: None,
+            opened: now,
+            commands,
+            subscriptions: NONE,
+            subscription_count: 0,
+            overruns: 0,
+            expires: 0,
+            heartbeat_due: NONE,
+            stalled_at_ping: 0,
+            message_due: NONE,
+            phase: Phase::AwaitingConnect { due: stale_due },
+            variant,
+            awaits_pong: false,
+            is_dirty: false,
+            is_blocked: false,
+        }
+    }
+
+    /// Whether the connection still takes part: neither closing nor closed.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Closing { .. } | Phase::Lingering { .. })
+    }
+
+    /// Whether the next command may be taken.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_open() && self.pending.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The written budget of what every connection has in its worker's table.
+    const CONNECTION_BYTES_MAX: usize = 160;
+
+    #[test]
+    fn a_connection_stays_within_its_budget() {
+        assert!(size_of::<Connection>() <= CONNECTION_BYTES_MAX, "{} bytes", size_of::<Connection>());
+    }
+}

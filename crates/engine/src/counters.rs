@@ -1,0 +1,106 @@
+//! What the engine counts, as plain structs that their one owner adds to and whoever scrapes merges.
+
+use model::{CloseReason, Histogram, Refusal};
+use protocol::{CommandKind, Variant};
+
+/// Outcomes of a command: granted, or one of the refusals.
+pub const OUTCOMES: usize = Refusal::ALL.len() + 1;
+
+/// One worker's counts since its start and its gauges at the moment of the copy.
+#[derive(Debug, Clone, Default)]
+pub struct ShardCounters {
+    /// Connections that are open or closing.
+    pub connections: u64,
+    /// Users with a connection on this worker.
+    pub users: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Channels with a subscriber on this worker.
+    pub channels: u64,
+    /// Bytes waiting in outboxes.
+    pub outbox_bytes: u64,
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections closed, by [`CloseReason::index`].
+    pub closed: [u64; CloseReason::LABELS.len()],
+    /// Connections reset because they did not take their close frame.
+    pub closed_unannounced: u64,
+    /// Connections closed because handling them panicked.
+    pub panics: u64,
+    /// Commands by kind and outcome; outcome 0 is granted, the others follow [`Refusal::index`].
+    pub commands: [[u64; OUTCOMES]; CommandKind::LABELS.len()],
+    /// Deliveries the kernel took, by namespace.
+    pub deliveries_by_namespace: Vec<u64>,
+    /// Publications encoded, by variant.
+    pub encodes: [u64; Variant::COUNT_MAX],
+    /// Outboxes that reached their bound.
+    pub overflows: u64,
+    /// Connections closed because all outboxes together reached their bound.
+    pub overflows_total: u64,
+    /// Writes to sockets.
+    pub writes: u64,
+    /// Bytes the kernel took.
+    pub sent_bytes: u64,
+    /// Publish accepted to last byte taken by the kernel.
+    pub delivery_latency: Histogram,
+    /// Command taken to answer queued.
+    pub command_duration: Histogram,
+    /// Socket taken over to connect granted.
+    pub connect_duration: Histogram,
+    /// Connections refused a token or a right, by [`crate::Denial::index`].
+    pub denials: [u64; crate::Denial::COUNT],
+}
+
+/// What the broker thread counts.
+#[derive(Debug, Clone, Default)]
+pub struct NodeCounters {
+    /// Channels joined.
+    pub channels: u64,
+    /// Requests waiting.
+    pub mailbox_depth: u64,
+    /// Publications accepted, by namespace: from clients, from the API.
+    pub publications: Vec<[u64; 2]>,
+    /// Publications not handed to a worker whose mailbox was full.
+    pub lost: u64,
+    /// Publications that the broker handed on twice.
+    pub duplicates: u64,
+    /// Publications that the broker failed to hand on.
+    pub holes: u64,
+}
+
+impl ShardCounters {
+    /// Adds another worker's counts and gauges.
+    pub fn merge(&mut self, other: &Self) {
+        add([
+            (&mut self.connections, other.connections),
+            (&mut self.users, other.users),
+            (&mut self.subscriptions, other.subscriptions),
+            (&mut self.channels, other.channels),
+            (&mut self.outbox_bytes, other.outbox_bytes),
+            (&mut self.opened, other.opened),
+            (&mut self.closed_unannounced, other.closed_unannounced),
+            (&mut self.panics, other.panics),
+            (&mut self.overflows, other.overflows),
+            (&mut self.overflows_total, other.overflows_total),
+            (&mut self.writes, other.writes),
+            (&mut self.sent_bytes, other.sent_bytes),
+        ]
+        .into_iter());
+        self.deliveries_by_namespace
+            .resize(self.deliveries_by_namespace.len().max(other.deliveries_by_namespace.len()), 0);
+        add(self.closed.iter_mut().zip(other.closed));
+        add(self.commands.as_flattened_mut().iter_mut().zip(other.commands.as_flattened().iter().copied()));
+        add(self.deliveries_by_namespace.iter_mut().zip(other.deliveries_by_namespace.iter().copied()));
+        add(self.encodes.iter_mut().zip(other.encodes));
+        add(self.denials.iter_mut().zip(other.denials));
+        self.delivery_latency.merge(&other.delivery_latency);
+        self.command_duration.merge(&other.command_duration);
+        self.connect_duration.merge(&other.connect_duration);
+    }
+}
+
+fn add<'a>(pairs: impl Iterator<Item = (&'a mut u64, u64)>) {
+    for (mine, theirs) in pairs {
+        *mine += theirs;
+    }
+}

@@ -1,0 +1,158 @@
+//! Bounded queues between threads: many entries, one lock, one wake-up. Knows nothing of what it carries.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A queue into one thread.
+///
+/// Two lanes share one order. Entries that are *offered* count against the bounds and are handed back when it
+/// is full. Entries that *answer* a request are always taken, being bounded by the requests in flight.
+pub struct Mailbox<T> {
+    inner: Mutex<Inner<T>>,
+    entries_max: usize,
+    bytes_max: usize,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+struct Inner<T> {
+    queue: Vec<T>,
+    offered: usize,
+    bytes: usize,
+    woken: bool,
+}
+
+/// An entry handed back because its mailbox is full.
+#[derive(Debug)]
+pub struct Full<T>(pub T);
+
+impl<T> Mailbox<T> {
+    /// A mailbox that calls `wake` when its owner has something to take and was not told yet.
+    pub fn new(entries_max: usize, bytes_max: usize, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        let inner = Inner { queue: Vec::new(), offered: 0, bytes: 0, woken: false };
+        Self { inner: Mutex::new(inner), entries_max, bytes_max, wake }
+    }
+
+    /// Adds an entry of `bytes` if there is room.
+    pub fn offer(&self, entry: T, bytes: usize) -> Result<(), Full<T>> {
+        let mut inner = self.lock();
+        if !inner.has_room(self, bytes) {
+            return Err(Full(entry));
+        }
+        inner.offered += 1;
+        inner.bytes += bytes;
+        inner.queue.push(entry);
+        self.wake_owner(inner);
+        Ok(())
+    }
+
+    /// Adds an entry that its owner's own request made room for.
+    pub fn answer(&self, entry: T) {
+        let mut inner = self.lock();
+        inner.queue.push(entry);
+        self.wake_owner(inner);
+    }
+
+    /// Adds a batch in order; each entry says its bytes, or `None` to be an answer. Returns how many did not
+    /// fit and were dropped.
+    pub fn deliver(&self, batch: &mut Vec<(T, Option<usize>)>) -> usize {
+        if batch.is_empty() {
+            return 0;
+        }
+        let mut lost = 0;
+        let mut inner = self.lock();
+        for (entry, bytes) in batch.drain(..) {
+            if let Some(bytes) = bytes {
+                if !inner.has_room(self, bytes) {
+                    lost += 1;
+                    continue;
+                }
+                inner.offered += 1;
+                inner.bytes += bytes;
+            }
+            inner.queue.push(entry);
+        }
+        self.wake_owner(inner);
+        lost
+    }
+
+    /// Moves everything into the empty `into`. What was taken no longer counts against the bounds.
+    pub fn take(&self, into: &mut Vec<T>) {
+        debug_assert!(into.is_empty());
+        let mut inner = self.lock();
+        std::mem::swap(&mut inner.queue, into);
+        inner.offered = 0;
+        inner.bytes = 0;
+        inner.woken = false;
+    }
+
+    /// Entries waiting.
+    pub fn depth(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    fn wake_owner(&self, mut inner: MutexGuard<'_, Inner<T>>) {
+        let tell = !inner.woken;
+        inner.woken = true;
+        drop(inner);
+        if tell {
+            (self.wake)();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Inner<T> {
+    fn has_room(&self, mailbox: &Mailbox<T>, bytes: usize) -> bool {
+        self.offered < mailbox.entries_max && self.bytes + bytes <= mailbox.bytes_max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_full_mailbox_hands_offers_back_and_takes_answers() {
+        let (mailbox, _) = mailbox(2, 100);
+        assert!(mailbox.offer(1, 10).is_ok());
+        assert!(mailbox.offer(2, 91).is_err());
+        assert!(mailbox.offer(2, 90).is_ok());
+        assert!(mailbox.offer(3, 0).is_err());
+        mailbox.answer(4);
+        let lost = mailbox.deliver(&mut vec![(5, Some(0)), (6, None)]);
+        assert_eq!(lost, 1);
+        assert_eq!(taken(&mailbox), [1, 2, 4, 6]);
+        assert!(mailbox.offer(7, 100).is_ok());
+    }
+
+    #[test]
+    fn its_owner_is_woken_once_for_many_entries() {
+        let (mailbox, wakes) = mailbox(10, 100);
+        mailbox.answer(1);
+        mailbox.answer(2);
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
+        taken(&mailbox);
+        mailbox.answer(3);
+        assert_eq!(wakes.load(Ordering::Relaxed), 2);
+    }
+
+    fn mailbox(entries_max: usize, bytes_max: usize) -> (Mailbox<u32>, Arc<AtomicUsize>) {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&wakes);
+        let wake = Box::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        (Mailbox::new(entries_max, bytes_max, wake), wakes)
+    }
+
+    fn taken(mailbox: &Mailbox<u32>) -> Vec<u32> {
+        let mut entries = Vec::new();
+        mailbox.take(&mut entries);
+        entries
+    }
+}

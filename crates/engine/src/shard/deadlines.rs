@@ -1,0 +1,231 @@
+//! Everything that happens because time passes: heartbeats, expiry, waits that end, the drain.
+
+use std::time::Duration;
+
+use model::{CloseReason, Now, Refusal, UnixTime, limits};
+use protocol::{CommandKind, Event, UnsubscribeReason};
+
+use super::Shard;
+use super::commands::Outcome;
+use crate::connection::{Awaited, Connection, Origin, Phase};
+use crate::slab::NONE;
+
+/// Closing every connection over a window.
+pub(super) struct Drain {
+    /// Connections still to close, in no order.
+    left: Vec<u32>,
+    total: usize,
+    began: u32,
+    ticks: u32,
+}
+
+impl Shard {
+    /// Lets time pass. Appends to `resets` the connections whose sockets are to be dropped unannounced.
+    pub fn on_tick(&mut self, now: Now, resets: &mut Vec<u32>) {
+        let tick = now.tick();
+        self.stalled += tick.saturating_sub(self.tick + 1);
+        self.tick = tick;
+        let mut fired = std::mem::take(&mut self.lists.fired);
+        self.tables.wheel.advance(tick, &mut fired);
+        for slot in fired.drain(..) {
+            self.on_deadline(slot, now, resets);
+        }
+        self.lists.fired = fired;
+        self.drain_some(now);
+        self.settle(now);
+    }
+
+    /// A message began to arrive, or is whole.
+    pub fn message_began(&mut self, slot: u32, unfinished: bool, now: Now) {
+        let Some(connection) = self.tables.connections.get_mut(slot) else {
+            return;
+        };
+        match (connection.message_due == NONE, unfinished) {
+            (true, true) => {
+                connection.message_due = now.tick_in(limits::MESSAGE_DEADLINE);
+                self.arm(slot, now);
+            }
+            (false, false) => connection.message_due = NONE,
+            (true, false) | (false, true) => {}
+        }
+    }
+
+    /// Sets a connection's timer to its earliest deadline.
+    pub(super) fn arm(&mut self, slot: u32, now: Now) {
+        let Some(connection) = self.tables.connections.get(slot) else {
+            return;
+        };
+        match self.due(connection, now) {
+            NONE => self.tables.wheel.clear(slot),
+            due => self.tables.wheel.set(slot, due),
+        }
+    }
+
+    fn due(&self, connection: &Connection, now: Now) -> u32 {
+        let pending = connection.pending.as_ref().map_or(NONE, |pending| pending.due);
+        match connection.phase {
+            Phase::Closing { due } | Phase::Lingering { due } => due,
+            Phase::AwaitingConnect { due } | Phase::ConnectRefused { due } => {
+                due.min(connection.message_due).min(pending)
+            }
+            Phase::Live => {
+                let expiry = expiry_tick(connection.expires, limits::EXPIRED_CLOSE_DELAY, now);
+                let subscriptions = self.tables.channels.subscriptions_of(connection);
+                let ends = subscriptions
+                    .map(|entry| expiry_tick(entry.expires, limits::EXPIRED_SUBSCRIPTION_DELAY, now));
+                let earliest = ends.min().unwrap_or(NONE);
+                connection.heartbeat_due.min(connection.message_due).min(pending).min(expiry).min(earliest)
+            }
+        }
+    }
+
+    fn on_deadline(&mut self, slot: u32, now: Now, resets: &mut Vec<u32>) {
+        let tick = now.tick();
+        let Some(connection) = self.tables.connections.get(slot) else {
+            return;
+        };
+        match connection.phase {
+            Phase::Closing { due } | Phase::Lingering { due } if due <= tick => {
+                self.counters.closed_unannounced +=
+                    u64::from(matches!(connection.phase, Phase::Closing { .. }));
+                resets.push(slot);
+                return;
+            }
+            Phase::AwaitingConnect { due } | Phase::ConnectRefused { due } if due <= tick => {
+                return self.close(slot, CloseReason::Stale, now);
+            }
+            Phase::Closing { .. }
+            | Phase::Lingering { .. }
+            | Phase::AwaitingConnect { .. }
+            | Phase::ConnectRefused { .. }
+            | Phase::Live => {}
+        }
+        if connection.message_due <= tick {
+            return self.close(slot, CloseReason::Slow, now);
+        }
+        if connection.pending.as_ref().is_some_and(|pending| pending.due <= tick) {
+            self.give_up_waiting(slot, now);
+        }
+        self.expire(slot, now);
+        self.heartbeat(slot, now);
+        self.arm(slot, now);
+    }
+
+    /// The wait of a pending command is over: it is refused, and may be tried again.
+    fn give_up_waiting(&mut self, slot: u32, now: Now) {
+        let Some(pending) = self.tables.connections.get_mut(slot).and_then(|found| found.pending.take())
+        else {
+            return;
+        };
+        let (outcome, kind) = match pending.what {
+            Awaited::Subscribe(wanted) => {
+                self.let_go(wanted.channel);
+                (Outcome::Refused(Refusal::Internal), CommandKind::Subscribe)
+            }
+            Awaited::Connect { wanted, .. } => {
+                wanted.into_iter().for_each(|wanted| self.let_go(wanted.channel));
+                (self.refuse_connect(slot, Refusal::Internal), CommandKind::Connect)
+            }
+            Awaited::Publish => (Outcome::Refused(Refusal::Internal), CommandKind::Publish),
+        };
+        self.finish(slot, pending.request, kind, outcome);
+        self.lists.resumed.push(slot);
+        self.settle(now);
+    }
+
+    fn expire(&mut self, slot: u32, now: Now) {
+        let Some(connection) = self.tables.connections.get(slot).filter(|found| found.phase == Phase::Live)
+        else {
+            return;
+        };
+        let over = |expires: u32, delay: Duration| {
+            expires != 0 && i64::from(expires) + delay.as_secs() as i64 <= now.unix.0
+        };
+        if over(connection.expires, limits::EXPIRED_CLOSE_DELAY) {
+            return self.close(slot, CloseReason::Expired, now);
+        }
+        let subscriptions = self.tables.channels.subscriptions_of(connection);
+        let ended: Vec<(u32, Origin)> = subscriptions
+            .filter(|entry| over(entry.expires, limits::EXPIRED_SUBSCRIPTION_DELAY))
+            .map(|entry| (entry.channel, entry.origin))
+            .collect();
+        for (channel, origin) in ended {
+            match origin {
+                Origin::Client => self.revoke_subscription(slot, channel, UnsubscribeReason::Expired),
+                Origin::Token | Origin::Api => {
+                    return self.close(slot, CloseReason::SubscriptionExpired, now);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    fn heartbeat(&mut self, slot: u32, now: Now) {
+        let (tick, stalled) = (now.tick(), self.stalled);
+        let Some(connection) = self.tables.connections.get_mut(slot) else {
+            return;
+        };
+        if connection.phase != Phase::Live || connection.heartbeat_due > tick {
+            return;
+        }
+        if !connection.awaits_pong {
+            connection.awaits_pong = true;
+            connection.stalled_at_ping = stalled;
+            connection.heartbeat_due = now.tick_in(self.policy.client.pong_timeout.0);
+            self.tell(slot, &Event::Ping);
+            return self.settle(now);
+        }
+        // Clients do not pay for our stall: what this worker slept through since the ping is given back, once.
+        let slept = stalled.saturating_sub(connection.stalled_at_ping);
+        if slept > 0 {
+            connection.stalled_at_ping = stalled;
+            connection.heartbeat_due =
+                tick + slept.min(now.tick_in(self.policy.client.pong_timeout.0) - tick);
+            return;
+        }
+        self.close(slot, CloseReason::NoPong, now);
+    }
+
+    /// When a fresh connection is pinged first: somewhere in the second half of the interval, so that the
+    /// clients of a reconnect storm do not answer in step.
+    pub(super) fn first_heartbeat(&mut self, now: Now) -> u32 {
+        let interval = self.policy.client.ping_interval.0;
+        if interval.is_zero() {
+            return NONE;
+        }
+        let half = u64::try_from(interval.as_millis() / 2).unwrap_or(u64::MAX).max(1);
+        now.tick_in(Duration::from_millis(half + self.roll() % half))
+    }
+
+    /// Begins to close every connection, evenly over `window`.
+    pub(super) fn begin_drain(&mut self, window: Duration, now: Now) {
+        let mut left: Vec<u32> = self.tables.connections.iter().map(|(slot, _)| slot).collect();
+        for index in (1..left.len()).rev() {
+            let other = (self.roll() % (index as u64 + 1)) as usize;
+            left.swap(index, other);
+        }
+        let ticks = (now.tick_in(window) - now.tick()).max(1);
+        self.drain = Some(Drain { total: left.len(), left, began: now.tick(), ticks });
+        self.drain_some(now);
+    }
+
+    fn drain_some(&mut self, now: Now) {
+        let Some(drain) = &mut self.drain else {
+            return;
+        };
+        let passed = u64::from(now.tick().saturating_sub(drain.began) + 1).min(u64::from(drain.ticks));
+        let keep = drain.total - (drain.total as u64 * passed / u64::from(drain.ticks)) as usize;
+        let closing = drain.left.split_off(keep.min(drain.left.len()));
+        for slot in closing {
+            self.close(slot, CloseReason::Shutdown, now);
+        }
+    }
+}
+
+fn expiry_tick(expires: u32, delay: Duration, now: Now) -> u32 {
+    match expires {
+        0 => NONE,
+        // One tick more: the wall clock shows whole seconds.
+        _ => now.tick_at(UnixTime(i64::from(expires) + delay.as_secs() as i64)) + 1,
+    }
+}

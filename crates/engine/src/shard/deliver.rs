@@ -1,0 +1,222 @@
+//! Mail in, deliveries appended, outboxes flushed.
+
+use std::io::IoSlice;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use model::limits::FRAMES_PER_WRITE_MAX;
+use model::{CloseReason, ConnectionId, Moment, Now, Refusal, RequestId, limits};
+use protocol::{CommandKind, Event};
+
+use super::Shard;
+use crate::channels::ChannelKey;
+use crate::connection::{Awaited, Pending, Phase};
+use crate::delivery::Delivery;
+use crate::mail::WorkerMail;
+use crate::outbox::{OutFrame, Push};
+
+/// What the transport made of a vectored write.
+pub enum Written {
+    /// The kernel took so many bytes; the moment is after it did.
+    Bytes(usize, Moment),
+    /// The socket is full.
+    Blocked,
+    /// The socket is broken.
+    Failed,
+}
+
+/// How far a flush came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// Nothing is left to write.
+    Empty,
+    /// Nothing is left, and the close frame was the last: shut the write side.
+    Finished,
+    /// The socket is full; tell the shard when it is writable.
+    Blocked,
+    /// The socket is broken.
+    Failed,
+}
+
+impl Shard {
+    /// Takes in mail. Returns whether more of it waits: when outboxes hold a good part of what they may, it
+    /// waits for them to be flushed, and when a turn's deliveries are done.
+    pub fn on_mail(&mut self, now: Now) -> bool {
+        if self.lists.inbox.is_empty() {
+            let mut mail = std::mem::take(&mut self.lists.mail);
+            self.place.mailbox.take(&mut mail);
+            self.lists.inbox.extend(mail.drain(..));
+            mail.shrink_to(limits::DELIVERIES_PER_TURN_MAX);
+            self.lists.mail = mail;
+        }
+        let mut deliveries = 0;
+        while deliveries < limits::DELIVERIES_PER_TURN_MAX
+            && self.tables.outboxes.bytes() < self.policy.outbox_bytes_total / 2
+        {
+            match self.lists.inbox.pop_front() {
+                Some(WorkerMail::Publication { channel, delivery }) => {
+                    deliveries += self.deliver(channel, &delivery, now);
+                }
+                Some(WorkerMail::Joined { channel, name }) => self.on_joined(channel, name, now),
+                Some(WorkerMail::Published { connection, request, outcome }) => {
+                    self.on_published(connection, request, outcome, now);
+                }
+                Some(WorkerMail::Order(order)) => self.on_order(*order, now),
+                None => break,
+            }
+        }
+        self.settle(now);
+        !self.lists.inbox.is_empty()
+    }
+
+    /// Appends a publication to the outbox of every subscriber; returns how many there were.
+    fn deliver(&mut self, key: ChannelKey, delivery: &Arc<Delivery>, now: Now) -> usize {
+        self.settle(now);
+        let Some(index) = self.tables.channels.resolve(key) else {
+            return 0;
+        };
+        let Some(channel) = self.tables.channels.get(index) else {
+            return 0;
+        };
+        let mut slow = Vec::new();
+        let mut count = 0;
+        for group in channel.groups() {
+            let encoded = delivery.encoded(group.variant, &self.place.encoders);
+            self.counters.encodes[group.variant.index()] += u64::from(encoded.fresh);
+            let publication = Some((delivery.publication.accepted, delivery.namespace));
+            let frame = Rc::new(OutFrame { bytes: encoded.bytes, publication });
+            for member in group.members() {
+                let Some(connection) = self.tables.connections.get_mut(member.slot) else {
+                    continue;
+                };
+                let bytes_max = self.policy.outbox_bytes;
+                if self.tables.outboxes.push_publication(&mut connection.outbox, &frame, index, bytes_max)
+                    == Push::Overflowed
+                {
+                    slow.push(member.slot);
+                } else if !connection.is_dirty {
+                    connection.is_dirty = true;
+                    self.lists.dirty.push_back(member.slot);
+                }
+            }
+            count += group.members().len();
+        }
+        for slot in slow {
+            self.close_slow(slot, now);
+        }
+        count
+    }
+
+    fn on_published(&mut self, id: ConnectionId, request: RequestId, outcome: Result<(), Refusal>, now: Now) {
+        if self.tables.connections.generation(id.slot) != id.generation {
+            return;
+        }
+        let Some(connection) = self.tables.connections.get_mut(id.slot) else {
+            return;
+        };
+        let awaited = |pending: &&mut Box<Pending>| {
+            pending.request == request && matches!(pending.what, Awaited::Publish)
+        };
+        let Some(since) = connection.pending.as_mut().filter(awaited).map(|pending| pending.since) else {
+            return;
+        };
+        connection.pending = None;
+        let index = match outcome {
+            Ok(()) => {
+                self.tell(id.slot, &Event::Published { request });
+                0
+            }
+            Err(refusal) => {
+                self.tell(id.slot, &Event::Refused { request, refusal });
+                1 + refusal.index()
+            }
+        };
+        self.counters.commands[CommandKind::Publish.index()][index] += 1;
+        self.resume(id.slot, since, now);
+    }
+
+    /// A pending command was answered: its connection may be read again.
+    pub(super) fn resume(&mut self, slot: u32, since: Moment, now: Now) {
+        self.counters.command_duration.observe(now.moment.since(since));
+        self.lists.resumed.push(slot);
+    }
+
+    /// The next connection with something to write, if any. Each comes once until it is touched again.
+    pub fn next_dirty(&mut self) -> Option<u32> {
+        loop {
+            let slot = self.lists.dirty.pop_front()?;
+            if let Some(connection) = self.tables.connections.get_mut(slot) {
+                connection.is_dirty = false;
+                if !connection.is_blocked {
+                    return Some(slot);
+                }
+            }
+        }
+    }
+
+    /// The socket of a connection takes bytes again.
+    pub fn writable(&mut self, slot: u32) {
+        if let Some(connection) = self.tables.connections.get_mut(slot)
+            && std::mem::replace(&mut connection.is_blocked, false)
+        {
+            self.touch(slot);
+        }
+    }
+
+    /// Writes what a connection still has to receive, by `write`, until nothing is left or the socket is full.
+    pub fn flush(&mut self, slot: u32, mut write: impl FnMut(&[IoSlice<'_>]) -> Written) -> Flush {
+        let Some(connection) = self.tables.connections.get_mut(slot) else {
+            return Flush::Empty;
+        };
+        loop {
+            let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE_MAX];
+            let count = self.tables.outboxes.gather(&connection.outbox, &mut slices);
+            if count == 0 {
+                let is_closing = matches!(connection.phase, Phase::Closing { .. });
+                return if is_closing { Flush::Finished } else { Flush::Empty };
+            }
+            let wanted: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            let (taken, at) = match write(&slices[..count]) {
+                Written::Bytes(taken, at) => (taken, at),
+                Written::Blocked => (0, Moment::default()),
+                Written::Failed => return Flush::Failed,
+            };
+            self.counters.writes += 1;
+            self.counters.sent_bytes += taken as u64;
+            self.tables.outboxes.advance(&mut connection.outbox, taken, at, &mut self.sent);
+            if taken < wanted {
+                connection.is_blocked = true;
+                return Flush::Blocked;
+            }
+        }
+    }
+
+    /// The write side of a closing connection is shut: waits for the peer to close too.
+    pub fn linger(&mut self, slot: u32, now: Now) {
+        if let Some(connection) = self.tables.connections.get_mut(slot) {
+            connection.phase = Phase::Lingering { due: now.tick_in(limits::LINGER_DEADLINE) };
+        }
+        self.arm(slot, now);
+    }
+
+    /// Closes the connections that hold the most, until all outboxes and `unfinished` inbound bytes are
+    /// within their bound again.
+    pub fn shed(&mut self, unfinished: usize, now: Now) {
+        let bound = self.policy.outbox_bytes_total;
+        if self.tables.outboxes.bytes() + unfinished <= bound {
+            return;
+        }
+        let waiting = |slot: &u32| self.tables.connections.get(*slot).map_or(0, |found| found.outbox.bytes());
+        let open = self.tables.connections.iter().filter(|(_, connection)| connection.is_open());
+        let mut slots: Vec<u32> = open.map(|(slot, _)| slot).filter(|slot| waiting(slot) > 0).collect();
+        slots.sort_unstable_by_key(waiting);
+        while let Some(slot) = slots.pop() {
+            if self.tables.outboxes.bytes() + unfinished <= bound - bound / 8 {
+                return;
+            }
+            self.counters.overflows_total += 1;
+            self.begin_close(slot, CloseReason::Slow, None, now);
+            self.settle(now);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What the control thread wants of a worker: counts, lists, and acting on a user's connections.
+
+use std::hash::BuildHasher;
+
+use auth::ServerGrant;
+use model::{ChannelName, ClientId, CloseReason, Now, UnixTime, limits};
+use protocol::{Event, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
+
+use super::Shard;
+use super::commands::{seconds, ttl};
+use super::subscribe::Terms;
+use crate::channels::{Channel, Subscription, Waiter};
+use crate::connection::{Origin, Phase, Wanted};
+use crate::counters::ShardCounters;
+use crate::mail::{Expiry, Order, Target};
+use crate::pattern::matches;
+
+impl Shard {
+    // Whoever gave an order may have given up waiting, so a reply may find nobody.
+    pub(super) fn on_order(&mut self, order: Order, now: Now) {
+        match order {
+            Order::Count(reply) => drop(reply.send(self.count())),
+            Order::Channels { pattern, reply } => drop(reply.send(self.list_channels(&pattern))),
+            Order::Users(reply) => drop(reply.send(self.list_users())),
+            Order::Disconnect { target, reason, spared, reply } => {
+                self.disconnect(&target, &reason, &spared, now);
+                reply.send(()).ok();
+            }
+            Order::Subscribe { target, grant, expires, reply } => {
+                for slot in self.targets(&target) {
+                    self.grant_subscription(slot, &grant, expires, now);
+                }
+                reply.send(()).ok();
+            }
+            Order::Unsubscribe { target, channel, reply } => {
+                for slot in self.targets(&target) {
+                    if let Some(channel) = self.tables.channels.find(channel.as_str()) {
+                        self.revoke_subscription(slot, channel, UnsubscribeReason::Requested);
+                    }
+                }
+                reply.send(()).ok();
+            }
+            Order::Refresh { target, expiry, reply } => {
+                for slot in self.targets(&target) {
+                    self.change_expiry(slot, expiry, now);
+                }
+                reply.send(()).ok();
+            }
+            Order::Drain { window } => self.begin_drain(window, now),
+        }
+        self.settle(now);
+    }
+
+    /// The counters, with the gauges as they stand.
+    pub fn count(&self) -> ShardCounters {
+        let mut counters = self.counters.clone();
+        counters.connections = u64::from(self.tables.connections.count());
+        counters.users = u64::from(self.tables.users.count());
+        counters.subscriptions = u64::from(self.tables.channels.subscription_count());
+        counters.channels = u64::from(self.tables.channels.channel_count());
+        counters.outbox_bytes = self.tables.outboxes.bytes() as u64;
+        counters.delivery_latency = self.sent.latency.clone();
+        counters.deliveries_by_namespace.clone_from(&self.sent.deliveries_by_namespace);
+        counters
+    }
+
+    fn list_channels(&self, pattern: &str) -> Vec<(ChannelName, usize)> {
+        let wanted = |channel: &&Channel| {
+            channel.subscriber_count() > 0 && (pattern.is_empty() || matches(pattern, channel.name.as_str()))
+        };
+        let channels = self.tables.channels.iter().map(|(_, channel)| channel).filter(wanted);
+        let counted = channels.map(|channel| (channel.name.clone(), channel.subscriber_count()));
+        counted.take(limits::CHANNELS_LISTED_MAX + 1).collect()
+    }
+
+    fn list_users(&self) -> Vec<u64> {
+        self.tables.users.names().map(|name| self.place.dice.hash_one(name)).collect()
+    }
+
+    /// The connections an order is about: connected, and the user's.
+    fn targets(&self, target: &Target) -> Vec<u32> {
+        let is_meant = |slot: &u32| {
+            self.tables.connections.get(*slot).is_some_and(|connection| {
+                connection.phase == Phase::Live
+                    && target.client.is_none_or(|client| client == connection.client)
+            })
+        };
+        let mut slots = self.tables.users.connections(&target.user, &self.tables.connections);
+        slots.retain(is_meant);
+        slots
+    }
+
+    fn disconnect(&mut self, target: &Target, reason: &CloseReason, spared: &[ClientId], now: Now) {
+        for slot in self.targets(target) {
+            let client = self.tables.connections.get(slot).map(|connection| connection.client);
+            if client.is_some_and(|client| !spared.contains(&client)) {
+                self.close(slot, reason.clone(), now);
+            }
+        }
+    }
+
+    fn grant_subscription(&mut self, slot: u32, grant: &ServerGrant, expires: Option<UnixTime>, now: Now) {
+        let Some(connection) = self.tables.connections.get(slot) else {
+            return;
+        };
+        let known = self.tables.channels.find(grant.channel.as_str());
+        let has = |channel| self.tables.channels.subscription(connection, channel).is_some();
+        let is_full = usize::from(connection.subscription_count) >= limits::CHANNELS_PER_CONNECTION_MAX
+            || self.lists.granted.len() >= limits::UNSENT_REQUESTS_MAX;
+        if known.is_some_and(has) || is_full {
+            return;
+        }
+        if self.policy.rules.of(&grant.channel).is_err() {
+            return;
+        }
+        let (info, data) = (grant.info.clone(), grant.data.clone());
+        let terms = Terms { origin: Origin::Api, expires, info, data };
+        match self.want(slot, &grant.channel, terms) {
+            Ok((wanted, true)) => self.add_granted(slot, wanted, now),
+            Ok((wanted, false)) => {
+                let generation = self.tables.connections.generation(slot);
+                self.lists.granted.push((Waiter { slot, generation }, wanted));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Serves an order that waited for `channel`; false when none did.
+    pub(super) fn complete_order(&mut self, slot: u32, channel: u32, now: Now) -> bool {
+        let waits = |(waiter, wanted): &(Waiter, Wanted)| waiter.slot == slot && wanted.channel == channel;
+        let Some(index) = self.lists.granted.iter().position(waits) else {
+            return false;
+        };
+        let (_, wanted) = self.lists.granted.swap_remove(index);
+        self.add_granted(slot, wanted, now);
+        true
+    }
+
+    fn add_granted(&mut self, slot: u32, wanted: Wanted, now: Now) {
+        let Wanted { channel, origin, expires, info, data } = wanted;
+        let Some(name) = self.tables.channels.get(channel).map(|channel| channel.name.clone()) else {
+            return;
+        };
+        if !self.add_subscription(slot, Subscription::new(channel, origin, expires, info)) {
+            return;
+        }
+        let terms = SubscriptionTerms { ttl: None, data: data.as_deref() };
+        self.tell(slot, &Event::SubscriptionAdded(ServerSubscription { channel: &name, terms }));
+        self.arm(slot, now);
+    }
+
+    /// Drops the orders that wait on behalf of a connection.
+    pub(super) fn forget_orders(&mut self, slot: u32) {
+        while let Some(index) = self.lists.granted.iter().position(|(waiter, _)| waiter.slot == slot) {
+            let (_, wanted) = self.lists.granted.swap_remove(index);
+            self.let_go(wanted.channel);
+        }
+    }
+
+    fn change_expiry(&mut self, slot: u32, expiry: Expiry, now: Now) {
+        let expires = match expiry {
+            Expiry::Now => return self.close(slot, CloseReason::Expired, now),
+            Expiry::At(at) if at <= now.unix => return self.close(slot, CloseReason::Expired, now),
+            Expiry::At(at) => Some(at),
+            Expiry::Never => None,
+        };
+        if let Some(connection) = self.tables.connections.get_mut(slot) {
+            connection.expires = seconds(expires);
+        }
+        self.arm(slot, now);
+        self.tell(slot, &Event::ExpiryChanged { ttl: ttl(expires, now) });
+    }
+}

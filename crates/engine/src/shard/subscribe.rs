@@ -1,0 +1,409 @@
+//! Subscriptions: asked for, waiting for their channel to be joined, made, refreshed and ended.
+
+use auth::{ServerGrant, SubscriptionGrant, TokenRefusal, Verdict};
+use model::{ChannelName, CloseReason, Now, RawJson, Refusal, RequestId, UnixTime, limits};
+use protocol::{CommandKind, Event, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
+
+use super::Shard;
+use super::commands::{Outcome, seconds, ttl};
+use crate::channels::{ChannelKey, Standing, Subscription, Waiter};
+use crate::connection::{Awaited, Origin, Phase, Wanted};
+use crate::mail::NodeRequest;
+use crate::notice::Denial;
+use crate::rules::{Asker, NamespaceId};
+
+impl Shard {
+    pub(super) fn on_subscribe(
+        &mut self,
+        slot: u32,
+        request: RequestId,
+        channel: &str,
+        token: Option<&str>,
+        now: Now,
+    ) -> Outcome {
+        let (name, namespace) = match self.subscribable(slot, channel) {
+            Ok(target) => target,
+            Err(refusal) => return Outcome::Refused(refusal),
+        };
+        let allowed = match token {
+            Some(token) => self.check_subscription_token(slot, &name, token, now),
+            None => self.may_subscribe(slot, &name, namespace).map(|()| None).map_err(Turned::Down),
+        };
+        let grant = match allowed {
+            Ok(grant) => grant,
+            Err(Turned::Down(refusal)) => return Outcome::Refused(refusal),
+            Err(Turned::Out(reason)) => {
+                self.close(slot, reason, now);
+                return Outcome::Closed;
+            }
+        };
+        let expires = grant.as_ref().and_then(|grant| grant.expires);
+        let (info, data) = grant.map_or((None, None), |grant| (grant.info, grant.data));
+        let terms = Terms { origin: Origin::Client, expires, info, data };
+        match self.want(slot, &name, terms) {
+            Err(refusal) => Outcome::Refused(refusal),
+            Ok((wanted, true)) => {
+                self.make_subscription(slot, request, wanted, now);
+                Outcome::Granted
+            }
+            Ok((wanted, false)) => {
+                let due = now.tick_in(limits::SUBSCRIBE_DEADLINE);
+                self.await_answer(slot, request, Awaited::Subscribe(wanted), due, now);
+                Outcome::Pending
+            }
+        }
+    }
+
+    /// The channel a client names, if the connection could be subscribed to it at all.
+    fn subscribable(&self, slot: u32, channel: &str) -> Result<(ChannelName, NamespaceId), Refusal> {
+        let connection = self.tables.connections.get(slot).ok_or(Refusal::Internal)?;
+        let known = self.tables.channels.find(channel);
+        if known.is_some_and(|known| self.tables.channels.subscription(connection, known).is_some()) {
+            return Err(Refusal::AlreadySubscribed);
+        }
+        if usize::from(connection.subscription_count) >= limits::CHANNELS_PER_CONNECTION_MAX {
+            return Err(Refusal::LimitExceeded);
+        }
+        let name = ChannelName::parse(channel).map_err(|_| Refusal::BadRequest)?;
+        let namespace = self.policy.rules.of(&name)?;
+        Ok((name, namespace))
+    }
+
+    fn may_subscribe(&self, slot: u32, name: &ChannelName, namespace: NamespaceId) -> Result<(), Refusal> {
+        let connection = self.tables.connections.get(slot).ok_or(Refusal::Internal)?;
+        let asker = Asker { user: self.tables.users.name(&connection.user), is_subscribed: false };
+        self.policy.rules.may_subscribe(namespace, name, asker)
+    }
+
+    fn check_subscription_token(
+        &mut self,
+        slot: u32,
+        name: &ChannelName,
+        token: &str,
+        now: Now,
+    ) -> Result<Option<SubscriptionGrant>, Turned> {
+        match self.policy.verifier.verify_subscription(token, now.unix) {
+            Verdict::Granted(grant) => {
+                if !self.is_meant_for(slot, name, &grant) {
+                    self.deny(Denial::TokenMismatch);
+                    return Err(Turned::Out(CloseReason::InvalidToken));
+                }
+                if grant.expires.is_some_and(|expires| expires <= now.unix) {
+                    return Err(Turned::Down(Refusal::Expired));
+                }
+                Ok(Some(grant))
+            }
+            Verdict::Refused(TokenRefusal::Expired) => {
+                self.deny(Denial::Token(TokenRefusal::Expired));
+                Err(Turned::Down(Refusal::TokenExpired))
+            }
+            Verdict::Refused(refusal) => {
+                self.deny(Denial::Token(refusal));
+                Err(Turned::Down(Refusal::PermissionDenied))
+            }
+            Verdict::KeyUnknown(_) => {
+                self.deny(Denial::KeyUnknown);
+                Err(Turned::Down(Refusal::PermissionDenied))
+            }
+        }
+    }
+
+    fn is_meant_for(&self, slot: u32, name: &ChannelName, grant: &SubscriptionGrant) -> bool {
+        let Some(connection) = self.tables.connections.get(slot) else {
+            return false;
+        };
+        let client = grant.client.as_deref();
+        grant.channel == *name
+            && *grant.user == *self.tables.users.name(&connection.user)
+            && client.is_none_or(|client| client == connection.client.to_string())
+    }
+
+    /// Pins a channel for a subscription to come. True when it is joined already.
+    pub(super) fn want(
+        &mut self,
+        slot: u32,
+        name: &ChannelName,
+        terms: Terms,
+    ) -> Result<(Wanted, bool), Refusal> {
+        if self.lists.unsent.len() >= limits::UNSENT_REQUESTS_MAX {
+            return Err(Refusal::Internal);
+        }
+        let generation = self.tables.connections.generation(slot);
+        let variant = self.tables.connections.get(slot).ok_or(Refusal::Internal)?.variant;
+        let (channel, is_new) = self.tables.channels.pin(name, variant);
+        if is_new {
+            let (worker, key) = (self.place.worker, self.tables.channels.key(channel));
+            self.ask_node(NodeRequest::Join { worker, channel: name.clone(), key }, 0);
+        }
+        let is_joined = match self.tables.channels.get_mut(channel).map(|channel| &mut channel.standing) {
+            Some(Standing::Joining(waiters)) => {
+                waiters.push(Waiter { slot, generation });
+                false
+            }
+            Some(Standing::Joined) | None => true,
+        };
+        let Terms { origin, expires, info, data } = terms;
+        Ok((Wanted { channel, origin, expires: seconds(expires), info, data }, is_joined))
+    }
+
+    pub(super) fn subscribe_at_connect(
+        &mut self,
+        slot: u32,
+        request: RequestId,
+        grants: Vec<ServerGrant>,
+        now: Now,
+    ) -> Outcome {
+        let mut wanted: Vec<Wanted> = Vec::with_capacity(grants.len());
+        let mut outstanding = 0;
+        for grant in grants {
+            let known = self.tables.channels.find(grant.channel.as_str());
+            if known.is_some_and(|known| wanted.iter().any(|wanted| wanted.channel == known)) {
+                continue;
+            }
+            let terms = Terms { origin: Origin::Token, expires: None, info: grant.info, data: grant.data };
+            let namespace = self.policy.rules.of(&grant.channel);
+            match namespace.and_then(|_| self.want(slot, &grant.channel, terms)) {
+                Ok((entry, is_joined)) => {
+                    wanted.push(entry);
+                    outstanding += usize::from(!is_joined);
+                }
+                Err(refusal) => {
+                    wanted.into_iter().for_each(|wanted| self.let_go(wanted.channel));
+                    return self.refuse_connect(slot, refusal);
+                }
+            }
+        }
+        if outstanding == 0 {
+            self.complete_connect(slot, request, wanted, now);
+            return Outcome::Granted;
+        }
+        let what = Awaited::Connect { wanted, outstanding };
+        self.await_answer(slot, request, what, now.tick_in(limits::SUBSCRIBE_DEADLINE), now);
+        Outcome::Pending
+    }
+
+    /// Grants a connect whose channels are all joined.
+    pub(super) fn complete_connect(&mut self, slot: u32, request: RequestId, wanted: Vec<Wanted>, now: Now) {
+        let heartbeat = self.first_heartbeat(now);
+        let Some(connection) = self.tables.connections.get_mut(slot) else {
+            return;
+        };
+        connection.phase = Phase::Live;
+        connection.heartbeat_due = heartbeat;
+        let (client, expires) = (connection.client, connection.expires);
+        self.counters.connect_duration.observe(now.moment.since(connection.opened));
+        let mut told: Vec<(ChannelName, Option<Box<RawJson>>)> = Vec::with_capacity(wanted.len());
+        for Wanted { channel, origin, expires, info, data } in wanted {
+            if let Some(channel) = self.tables.channels.get(channel) {
+                told.push((channel.name.clone(), data));
+            }
+            self.add_subscription(slot, Subscription::new(channel, origin, expires, info));
+        }
+        let subscriptions: Vec<ServerSubscription<'_>> = told
+            .iter()
+            .map(|(channel, data)| ServerSubscription {
+                channel,
+                terms: SubscriptionTerms { ttl: None, data: data.as_deref() },
+            })
+            .collect();
+        let ttl = ttl((expires != 0).then_some(UnixTime(i64::from(expires))), now);
+        let interval = self.policy.client.ping_interval.0.as_secs();
+        let ping = (interval > 0).then(|| u32::try_from(interval).unwrap_or(u32::MAX));
+        self.tell(slot, &Event::Connected { request, client, ttl, ping, subscriptions: &subscriptions });
+        self.arm(slot, now);
+    }
+
+    pub(super) fn make_subscription(&mut self, slot: u32, request: RequestId, wanted: Wanted, now: Now) {
+        let Wanted { channel, origin, expires, info, data } = wanted;
+        if !self.add_subscription(slot, Subscription::new(channel, origin, expires, info)) {
+            return self.tell(slot, &Event::Refused { request, refusal: Refusal::AlreadySubscribed });
+        }
+        let ttl = ttl((expires != 0).then_some(UnixTime(i64::from(expires))), now);
+        let terms = SubscriptionTerms { ttl, data: data.as_deref() };
+        self.tell(slot, &Event::Subscribed { request, terms });
+        if expires != 0 {
+            self.arm(slot, now);
+        }
+    }
+
+    /// Makes a connection a subscriber; false, with the pin let go, when it is one already.
+    pub(super) fn add_subscription(&mut self, slot: u32, subscription: Subscription) -> bool {
+        let channel = subscription.channel;
+        let Some(connection) = self.tables.connections.get_mut(slot) else {
+            return false;
+        };
+        if self.tables.channels.subscription(connection, channel).is_some() {
+            self.let_go(channel);
+            return false;
+        }
+        self.tables.channels.subscribe(slot, connection, subscription);
+        true
+    }
+
+    /// A join is in effect: whoever waited for it is served.
+    pub(super) fn on_joined(&mut self, key: ChannelKey, name: ChannelName, now: Now) {
+        let Some(index) = self.tables.channels.resolve(key) else {
+            return;
+        };
+        let Some(channel) = self.tables.channels.get_mut(index) else {
+            return;
+        };
+        channel.name = name;
+        let standing = std::mem::replace(&mut channel.standing, Standing::Joined);
+        let Standing::Joining(waiters) = standing else {
+            return;
+        };
+        for waiter in waiters {
+            if self.tables.connections.generation(waiter.slot) == waiter.generation {
+                self.on_channel_ready(waiter.slot, index, now);
+            }
+        }
+    }
+
+    fn on_channel_ready(&mut self, slot: u32, channel: u32, now: Now) {
+        if self.complete_order(slot, channel, now) {
+            return;
+        }
+        let Some(connection) = self.tables.connections.get_mut(slot) else {
+            return;
+        };
+        let Some(mut pending) = connection.pending.take() else {
+            return;
+        };
+        let (request, since) = (pending.request, pending.since);
+        let kind = match pending.what {
+            Awaited::Subscribe(wanted) if wanted.channel == channel => {
+                self.make_subscription(slot, request, wanted, now);
+                CommandKind::Subscribe
+            }
+            Awaited::Connect { wanted, outstanding: 1 } => {
+                self.complete_connect(slot, request, wanted, now);
+                CommandKind::Connect
+            }
+            Awaited::Connect { wanted, outstanding } => {
+                pending.what = Awaited::Connect { wanted, outstanding: outstanding - 1 };
+                connection.pending = Some(pending);
+                return;
+            }
+            what @ (Awaited::Subscribe(_) | Awaited::Publish) => {
+                pending.what = what;
+                connection.pending = Some(pending);
+                return;
+            }
+        };
+        self.counters.commands[kind.index()][0] += 1;
+        self.resume(slot, since, now);
+    }
+
+    pub(super) fn on_unsubscribe(&mut self, slot: u32, request: RequestId, channel: &str) -> Outcome {
+        if let Some(channel) = self.tables.channels.find(channel) {
+            self.end_subscription(slot, channel);
+        }
+        self.tell(slot, &Event::Unsubscribed { request });
+        Outcome::Granted
+    }
+
+    /// Ends a subscription, if there is one; what waits of its publications is dropped.
+    pub(super) fn end_subscription(&mut self, slot: u32, channel: u32) -> Option<Subscription> {
+        let connection = self.tables.connections.get_mut(slot)?;
+        let ended = self.tables.channels.unsubscribe(connection, channel)?;
+        if !connection.outbox.is_empty() {
+            self.tables.outboxes.drop_publications(&mut connection.outbox, |queued| queued == channel);
+        }
+        self.let_go(channel);
+        Some(ended)
+    }
+
+    /// Ends a subscription and tells the client.
+    pub(super) fn revoke_subscription(&mut self, slot: u32, channel: u32, reason: UnsubscribeReason) {
+        let Some(name) = self.tables.channels.get(channel).map(|channel| channel.name.clone()) else {
+            return;
+        };
+        if self.end_subscription(slot, channel).is_some() {
+            self.tell(slot, &Event::SubscriptionEnded { channel: &name, reason });
+        }
+    }
+
+    pub(super) fn first_subscription(&self, slot: u32) -> Option<u32> {
+        let connection = self.tables.connections.get(slot)?;
+        self.tables.channels.subscriptions_of(connection).next().map(|subscription| subscription.channel)
+    }
+
+    /// Unpins a channel and releases it when nobody holds on to it.
+    pub(super) fn let_go(&mut self, channel: u32) {
+        if let Some((channel, key)) = self.tables.channels.unpin(channel) {
+            let worker = self.place.worker;
+            self.ask_node(NodeRequest::Release { worker, channel, key }, 0);
+        }
+    }
+
+    /// Drops what a connection waits for.
+    pub(super) fn forget_pending(&mut self, slot: u32) {
+        self.forget_orders(slot);
+        let pending = self.tables.connections.get_mut(slot).and_then(|connection| connection.pending.take());
+        match pending.map(|pending| pending.what) {
+            Some(Awaited::Subscribe(wanted)) => self.let_go(wanted.channel),
+            Some(Awaited::Connect { wanted, .. }) => {
+                wanted.into_iter().for_each(|wanted| self.let_go(wanted.channel));
+            }
+            Some(Awaited::Publish) | None => {}
+        }
+    }
+
+    pub(super) fn on_refresh_subscription(
+        &mut self,
+        slot: u32,
+        request: RequestId,
+        channel: &str,
+        token: &str,
+        now: Now,
+    ) -> Outcome {
+        if token.is_empty() {
+            return Outcome::Refused(Refusal::BadRequest);
+        }
+        let Some(index) = self.tables.channels.find(channel) else {
+            return Outcome::Refused(Refusal::PermissionDenied);
+        };
+        let name = self.tables.channels.get(index).map(|channel| channel.name.clone());
+        let subscribed = self
+            .tables
+            .connections
+            .get(slot)
+            .is_some_and(|connection| self.tables.channels.subscription(connection, index).is_some());
+        let (Some(name), true) = (name, subscribed) else {
+            return Outcome::Refused(Refusal::PermissionDenied);
+        };
+        let grant = match self.check_subscription_token(slot, &name, token, now) {
+            Ok(Some(grant)) => grant,
+            Ok(None) => return Outcome::Refused(Refusal::BadRequest),
+            Err(Turned::Down(Refusal::PermissionDenied)) | Err(Turned::Out(_)) => {
+                self.close(slot, CloseReason::InvalidToken, now);
+                return Outcome::Closed;
+            }
+            Err(Turned::Down(refusal)) => return Outcome::Refused(refusal),
+        };
+        if let Some(connection) = self.tables.connections.get(slot)
+            && let Some(subscription) = self.tables.channels.subscription_mut(connection, index)
+        {
+            subscription.expires = seconds(grant.expires);
+            subscription.info = grant.info;
+        }
+        self.arm(slot, now);
+        self.tell(slot, &Event::SubscriptionRefreshed { request, ttl: ttl(grant.expires, now) });
+        Outcome::Granted
+    }
+}
+
+/// What a subscription to come will be.
+pub(super) struct Terms {
+    pub(super) origin: Origin,
+    pub(super) expires: Option<UnixTime>,
+    pub(super) info: Option<Box<RawJson>>,
+    pub(super) data: Option<Box<RawJson>>,
+}
+
+/// A request is turned down, or its connection out.
+enum Turned {
+    Down(Refusal),
+    Out(CloseReason),
+}

@@ -1,0 +1,98 @@
+//! The house rules that a machine can check. Each module holds one family of them and knows nothing of the
+//! others; this one reads the repository and asks them all.
+
+mod architecture;
+mod codes;
+mod exceptions;
+mod headers;
+mod items;
+mod layers;
+mod leftovers;
+mod lexer;
+mod limits;
+mod manifest;
+mod markdown;
+mod names;
+mod owners;
+mod root;
+mod senses;
+mod sizes;
+mod source;
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use architecture::Architecture;
+use exceptions::Exceptions;
+use manifest::{Manifest, Workspace};
+use source::Source;
+
+/// A place where a rule is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    path: String,
+    line: usize,
+    what: String,
+}
+
+impl Violation {
+    fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { path: path.to_owned(), line, what }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path, self.line, self.what)
+    }
+}
+
+/// Checks the repository at `root` against every rule.
+pub(crate) fn run(root: &Path) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let sources = source::read_all(root);
+    let exceptions_text = read(root, exceptions::PATH, &mut violations);
+    let mut exceptions = Exceptions::parse(&exceptions_text, &mut violations);
+
+    violations.extend(sizes::check(&sources, &mut exceptions));
+    violations.extend(names::check(&sources, &mut exceptions));
+    violations.extend(exceptions.not_needed());
+    violations.extend(headers::check(&sources));
+    violations.extend(leftovers::check(&sources));
+    violations.extend(senses::check(&sources));
+    check_manifests(root, &mut violations);
+    check_documents(root, &mut violations);
+    violations.extend(root::check(root));
+
+    violations.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
+    violations
+}
+
+fn check_manifests(root: &Path, violations: &mut Vec<Violation>) {
+    let architecture = Architecture::parse(&read(root, architecture::PATH, violations));
+    let workspace = Workspace::parse(&read(root, manifest::WORKSPACE_PATH, violations));
+    let manifests: Vec<Manifest> = manifest::member_paths(root)
+        .iter()
+        .map(|path| Manifest::parse(path, &read(root, path, violations)))
+        .collect();
+    violations.extend(layers::check(&architecture, &manifests));
+    violations.extend(owners::check(&architecture, &workspace, &manifests));
+}
+
+fn check_documents(root: &Path, violations: &mut Vec<Violation>) {
+    let limits = source::read(root, limits::SOURCE_PATH);
+    let limits_page = read(root, limits::PAGE_PATH, violations);
+    violations.extend(limits::check(&limits, &limits_page));
+    let codes: Vec<Source> = codes::SOURCE_PATHS.iter().map(|path| source::read(root, path)).collect();
+    let codes_page = read(root, codes::PAGE_PATH, violations);
+    violations.extend(codes::check(&codes, &codes_page));
+}
+
+fn read(root: &Path, path: &str, violations: &mut Vec<Violation>) -> String {
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| {
+        violations.push(Violation::new(path, 1, format!("cannot be read: {error}")));
+        String::new()
+    })
+}
