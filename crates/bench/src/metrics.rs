@@ -4,9 +4,11 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::http;
+
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest exposition that is read.
-const BYTES_MAX: u64 = 8 << 20;
+const BYTES_MAX: usize = 8 << 20;
 
 /// Frames delivered and write calls made, since the node started.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,8 +24,20 @@ pub(crate) fn read(api: SocketAddr) -> Option<Counters> {
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
     write!(stream, "GET /metrics HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\n\r\n").ok()?;
     let mut text = Vec::new();
-    stream.take(BYTES_MAX).read_to_end(&mut text).ok()?;
+    let mut scratch = [0; 4096];
+    while text.len() < BYTES_MAX && !is_whole(&text) {
+        match stream.read(&mut scratch).ok()? {
+            0 => break,
+            length => text.extend_from_slice(&scratch[..length]),
+        }
+    }
     parse(&String::from_utf8_lossy(&text))
+}
+
+/// A response that does not say its length ends when the node closes.
+fn is_whole(response: &[u8]) -> bool {
+    let head = http::scan_head(response).ok().flatten();
+    head.is_some_and(|head| head.body > 0 && response.len() >= head.length + head.body)
 }
 
 fn parse(exposition: &str) -> Option<Counters> {

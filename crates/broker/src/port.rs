@@ -10,7 +10,7 @@ pub struct Ticket(pub u64);
 ///
 /// Calls never block. Events of one channel come in the order of the channel's positions, unless the broker
 /// lost or repeated some: the sequencer checks.
-pub trait Broker {
+pub trait Broker: Send {
     /// Starts to hand on a channel's publications; answered by [`BrokerEvent::Joined`].
     fn join(&mut self, channel: &ChannelName);
 

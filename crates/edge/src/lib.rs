@@ -1,3 +1,22 @@
-//! Composes a node: configuration, workers, listeners, server API, health, metrics, drain.
+//! Composes a node: configuration, workers, listeners, server API, health, metrics, drain. Decides nothing.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "below the transport line clocks are read")]
+
+mod composition;
+pub mod config;
+mod control;
+mod drain;
+mod edge;
+mod handle;
+mod health;
+mod internal;
+pub mod log;
+mod metrics;
+mod start_error;
+mod threads;
+
+pub use composition::{Composition, Mode, NATIVE_PATH};
+pub use edge::Edge;
+pub use handle::{Gathered, Handle};
+pub use start_error::StartError;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use auth::ServerGrant;
 use model::{
-    ChannelName, ClientId, CloseReason, ConnectionId, Publication, Refusal, RequestId, UnixTime, WorkerId,
+    ChannelName, ClientId, CloseReason, ConnectionId, Publication, RawJson, Refusal, RequestId, UnixTime,
+    WorkerId,
 };
 use tokio::sync::oneshot;
 
@@ -145,6 +146,9 @@ pub enum Order {
         target: Target,
         /// To when.
         expiry: Expiry,
+        /// What others may see of the connections from then on; what they see today when absent. Without line
+        /// breaks.
+        info: Option<Box<RawJson>>,
         /// Told when done.
         reply: oneshot::Sender<()>,
     },

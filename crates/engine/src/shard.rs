@@ -126,8 +126,9 @@ impl Shard {
         }
     }
 
-    /// Takes on a connection and returns its slot. While the node drains it is closed at once.
-    pub fn open(&mut self, variant: Variant, now: Now) -> u32 {
+    /// Takes on a connection, which is sent `greeting` first, and returns its slot. While the node drains it is
+    /// closed at once.
+    pub fn open(&mut self, variant: Variant, greeting: Bytes, now: Now) -> u32 {
         let adapter = self.place.encoders.of(variant).protocol.open();
         let commands = TokenBucket::full(self.policy.command_rate(), now.moment);
         let due = now.tick_in(limits::STALE_CLOSE_DELAY);
@@ -139,11 +140,20 @@ impl Shard {
             connection.client = client;
         }
         self.counters.opened += 1;
+        self.send(slot, greeting, now);
         self.arm(slot, now);
         if self.drain.is_some() {
             self.close(slot, CloseReason::Shutdown, now);
         }
         slot
+    }
+
+    /// Queues bytes of the transport's own behind what waits already.
+    pub fn send(&mut self, slot: u32, bytes: Bytes, now: Now) {
+        self.settle(now);
+        self.begin_replies(slot);
+        self.replies.extend_from_slice(&bytes);
+        self.settle(now);
     }
 
     /// Takes the commands out of a frame, one at a time, until one has to wait.

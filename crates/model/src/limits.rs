@@ -57,7 +57,7 @@ pub const HTTP_HEADERS_MAX: usize = 64;
 /// Bytes of a request head.
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A request head must be whole within this time.
-pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(5);
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Pending connections of a listening socket, as far as `net.core.somaxconn` allows.
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Unsent bytes that the kernel holds for one connection before it reports the socket full.
@@ -70,3 +70,11 @@ pub const COMMAND_OVERRUNS_MAX: u16 = 200;
 pub const UNSENT_REQUESTS_MAX: usize = 65_536;
 /// Deliveries that one turn of a worker appends before it flushes.
 pub const DELIVERIES_PER_TURN_MAX: usize = 16_384;
+/// Handshakes under way on one worker; beyond it a fresh socket is dropped.
+pub const HANDSHAKES_PER_WORKER_MAX: usize = 4096;
+/// Connections to the internal listener; the next wait to be accepted.
+pub const INTERNAL_CONNECTIONS_MAX: usize = 4096;
+/// How long a connection to the internal listener may be idle.
+pub const INTERNAL_IDLE_MAX: Duration = Duration::from_secs(75);
+/// Bytes buffered for one request to the internal listener.
+pub const INTERNAL_BUFFER_BYTES_MAX: usize = 64 * 1024;

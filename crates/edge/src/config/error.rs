@@ -63,11 +63,7 @@ pub struct ConfigErrors(Vec<ConfigError>);
 impl ConfigErrors {
     /// Nothing is wrong, or these faults are.
     pub(super) fn unless_empty(errors: Vec<ConfigError>) -> Result<(), Self> {
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(errors))
-        }
+        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 
     /// The faults, in the order of the layers.
@@ -96,17 +92,10 @@ impl ConfigError {
             Self::Unreadable { path, problem } => {
                 format!("cannot read the settings file `{}`: {problem}", path.display())
             }
-            Self::Syntax {
-                path,
-                line,
-                column,
-                problem,
-            } => format!("{}:{line}:{column}: not TOML: {problem}", path.display()),
-            Self::Unknown {
-                name,
-                origin,
-                nearest,
-            } => {
+            Self::Syntax { path, line, column, problem } => {
+                format!("{}:{line}:{column}: not TOML: {problem}", path.display())
+            }
+            Self::Unknown { name, origin, nearest } => {
                 let place = match origin {
                     Origin::Variable(_) => "the environment".to_owned(),
                     Origin::Default | Origin::Development | Origin::File { .. } | Origin::Flag(_) => {
@@ -119,16 +108,13 @@ impl ConfigError {
                 };
                 format!("unknown setting `{name}` in {place}; {hint}")
             }
-            Self::Twice {
-                setting,
-                origins: [first, second],
-            } => format!("`{setting}` is set by both {first} and {second}: remove one"),
-            Self::Value {
-                setting,
-                origin,
-                problem,
-            } => format!("`{setting}` ({origin}): {problem}"),
-            Self::Assignment => "--set: write a setting and its value, like `--set log.level=debug`".to_owned(),
+            Self::Twice { setting, origins: [first, second] } => {
+                format!("`{setting}` is set by both {first} and {second}: remove one")
+            }
+            Self::Value { setting, origin, problem } => format!("`{setting}` ({origin}): {problem}"),
+            Self::Assignment => {
+                "--set: write a setting and its value, like `--set log.level=debug`".to_owned()
+            }
         }
     }
 }

@@ -13,16 +13,13 @@ use super::layer::{Layer, Raw};
 use super::{Origin, SettingPath};
 
 /// More than thousands of namespaces need; a wrong path may lead to something endless.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads a settings file into a layer.
 pub(super) fn read(path: &Path, layer: &mut Layer<'_>) {
     match read_text(path) {
         Ok(text) => Source { path, text: &text }.read(layer),
-        Err(problem) => layer.refuse(ConfigError::Unreadable {
-            path: path.to_owned(),
-            problem,
-        }),
+        Err(problem) => layer.refuse(ConfigError::Unreadable { path: path.to_owned(), problem }),
     }
 }
 
@@ -56,29 +53,21 @@ impl Source<'_> {
         entries.sort_by_key(|(name, _)| name.span().start);
         for (name, value) in entries {
             let path = section.child(name.get_ref());
-            let origin = Origin::File {
-                path: self.path.to_owned(),
-                line: self.line_and_column(name.span().start).0,
-            };
-            match value.get_ref() {
-                DeValue::Table(table) => {
-                    if layer.open(&path, &origin) {
-                        self.table(table, &path, layer);
-                    }
+            let origin =
+                Origin::File { path: self.path.to_owned(), line: self.line_and_column(name.span().start).0 };
+            if let DeValue::Table(table) = value.get_ref() {
+                if layer.open(&path, &origin) {
+                    self.table(table, &path, layer);
                 }
-                value => layer.set(path, Raw::Typed(typed(value)), origin),
+            } else {
+                layer.set(path, Raw::Typed(typed(value.get_ref())), origin);
             }
         }
     }
 
     fn syntax_error(&self, problem: &str, span: Option<Range<usize>>) -> ConfigError {
         let (line, column) = self.line_and_column(span.map_or(0, |span| span.start));
-        ConfigError::Syntax {
-            path: self.path.to_owned(),
-            line,
-            column,
-            problem: problem.to_owned(),
-        }
+        ConfigError::Syntax { path: self.path.to_owned(), line, column, problem: problem.to_owned() }
     }
 
     fn line_and_column(&self, offset: usize) -> (usize, usize) {

@@ -78,9 +78,7 @@ impl Kind {
         match (self, value) {
             (Self::Bool, Value::Bool(flag)) => Ok(Value::Bool(flag)),
             (Self::Integer { min, max }, Value::Number(number))
-                if number
-                    .as_u64()
-                    .is_some_and(|number| (*min..=*max).contains(&number)) =>
+                if number.as_u64().is_some_and(|number| (*min..=*max).contains(&number)) =>
             {
                 Ok(Value::Number(number))
             }
@@ -90,11 +88,9 @@ impl Kind {
             (Self::Text(Form::Period | Form::ByteSize), Value::Number(number)) => {
                 Ok(Value::String(number.to_string()))
             }
-            (Self::List(kind), Value::Array(values)) => values
-                .into_iter()
-                .map(|value| kind.accept(value))
-                .collect::<Result<_, _>>()
-                .map(Value::Array),
+            (Self::List(kind), Value::Array(values)) => {
+                values.into_iter().map(|value| kind.accept(value)).collect::<Result<_, _>>().map(Value::Array)
+            }
             // What stands where a secret should may be one.
             (Self::Secret, _) => Err(format!("expected {}", self.expected())),
             (_, value) => Err(format!("expected {}, found {}", self.expected(), found(&value))),

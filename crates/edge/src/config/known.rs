@@ -60,10 +60,7 @@ impl Known {
             Place::Setting(Kind::of(schema))
         };
         let meaning = schema.get("description").and_then(Value::as_str);
-        Self {
-            place,
-            meaning: meaning.unwrap_or_default().to_owned(),
-        }
+        Self { place, meaning: meaning.unwrap_or_default().to_owned() }
     }
 
     /// The place that a path leads to.
@@ -106,10 +103,13 @@ impl Known {
 
     /// The known setting, or section, that is most like an unknown one.
     pub(super) fn nearest(&self, unknown: &SettingPath, is_section: bool) -> Option<SettingPath> {
-        let has_known_parent = matches!(
-            self.at(unknown.parent().segments()).map(|known| &known.place),
-            Some(Place::Section(_))
-        );
+        // Only secrets have files.
+        let without_file = unknown.last().strip_suffix(FILE_SUFFIX).map(|name| unknown.parent().child(name));
+        if let Some(setting) = without_file.filter(|path| self.at(path.segments()).is_some()) {
+            return Some(setting);
+        }
+        let has_known_parent =
+            matches!(self.at(unknown.parent().segments()).map(|known| &known.place), Some(Place::Section(_)));
         let candidates = self
             .paths(unknown)
             .into_iter()
@@ -118,9 +118,7 @@ impl Known {
         for (known, _) in candidates {
             let whole = difference(&unknown.to_string(), &known.to_string());
             // A name alone may have been put into the wrong section.
-            let name = has_known_parent
-                .then(|| difference(unknown.last(), known.last()))
-                .flatten();
+            let name = has_known_parent.then(|| difference(unknown.last(), known.last())).flatten();
             let Some(cost) = whole.into_iter().chain(name.map(|name| name + 1)).min() else {
                 continue;
             };

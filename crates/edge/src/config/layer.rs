@@ -30,11 +30,7 @@ pub(super) enum Raw {
 
 impl<'a> Layer<'a> {
     pub(super) fn new(known: &'a Known) -> Self {
-        Self {
-            known,
-            assignments: Vec::new(),
-            errors: Vec::new(),
-        }
+        Self { known, assignments: Vec::new(), errors: Vec::new() }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Assignment>, Vec<ConfigError>) {
@@ -63,16 +59,8 @@ impl<'a> Layer<'a> {
             Found::Nothing => return self.refuse_unknown(&path, origin, false),
         };
         match taken.and_then(|(setting, value)| parse_alone(&setting, &value).map(|()| (setting, value))) {
-            Ok((setting, value)) => self.keep(Assignment {
-                setting,
-                value,
-                origin,
-            }),
-            Err(problem) => self.refuse(ConfigError::Value {
-                setting: path,
-                origin,
-                problem,
-            }),
+            Ok((setting, value)) => self.keep(Assignment { setting, value, origin }),
+            Err(problem) => self.refuse(ConfigError::Value { setting: path, origin, problem }),
         }
     }
 
@@ -104,10 +92,7 @@ impl<'a> Layer<'a> {
     }
 
     fn keep(&mut self, assignment: Assignment) {
-        let earlier = self
-            .assignments
-            .iter()
-            .find(|earlier| earlier.setting == assignment.setting);
+        let earlier = self.assignments.iter().find(|earlier| earlier.setting == assignment.setting);
         match earlier {
             Some(earlier) => self.errors.push(ConfigError::Twice {
                 origins: [earlier.origin.clone(), assignment.origin],
@@ -132,11 +117,7 @@ impl<'a> Layer<'a> {
                 (path.to_string(), nearest.map(|path| path.to_string()))
             }
         };
-        self.refuse(ConfigError::Unknown {
-            name,
-            origin,
-            nearest,
-        });
+        self.refuse(ConfigError::Unknown { name, origin, nearest });
     }
 }
 
@@ -149,9 +130,7 @@ pub(super) fn insert(tree: &mut Map<String, Value>, path: &[String], value: Valu
         tree.insert(name.clone(), value);
         return;
     }
-    let section = tree
-        .entry(name.clone())
-        .or_insert_with(|| Value::Object(Map::new()));
+    let section = tree.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(section) = section {
         insert(section, rest, value);
     }
@@ -161,7 +140,5 @@ pub(super) fn insert(tree: &mut Map<String, Value>, path: &[String], value: Valu
 fn parse_alone(setting: &SettingPath, value: &Value) -> Result<(), String> {
     let mut tree = Map::new();
     insert(&mut tree, setting.segments(), value.clone());
-    serde_json::from_value::<Config>(Value::Object(tree))
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    serde_json::from_value::<Config>(Value::Object(tree)).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -42,8 +42,7 @@ impl Loader {
     #[must_use]
     pub fn development<'a>(mut self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let settings = settings.into_iter();
-        self.development
-            .extend(settings.map(|(name, text)| (SettingPath::parse(name), text.to_owned())));
+        self.development.extend(settings.map(|(name, text)| (SettingPath::parse(name), text.to_owned())));
         self
     }
 
@@ -61,11 +60,8 @@ impl Loader {
         N: Into<OsString>,
         V: Into<OsString>,
     {
-        let variables = variables
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        self.variables
-            .extend(variables.filter(|(name, _)| is_ours(name)));
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.variables.extend(variables.filter(|(name, _)| is_ours(name)));
         // The environment has no order that anybody could rely on.
         self.variables.sort();
         self
@@ -75,8 +71,7 @@ impl Loader {
     #[must_use]
     pub fn flag(mut self, flag: &str, name: &str, text: &str) -> Self {
         let origin = Origin::Flag(flag.to_owned());
-        self.flags
-            .push((SettingPath::parse(name), text.to_owned(), origin));
+        self.flags.push((SettingPath::parse(name), text.to_owned(), origin));
         self
     }
 

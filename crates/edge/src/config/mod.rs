@@ -22,4 +22,6 @@ pub use loader::{Loaded, Loader};
 pub use origin::Origin;
 pub use path::SettingPath;
 pub use reference::reference_markdown;
-pub use tree::{Config, DemoConfig, DrainConfig, InternalConfig, LogConfig, LogFormat, LogLevel, PublicConfig};
+pub use tree::{
+    Config, DemoConfig, DrainConfig, InternalConfig, LogConfig, LogFormat, LogLevel, PublicConfig,
+};

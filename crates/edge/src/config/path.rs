@@ -88,12 +88,9 @@ mod tests {
 
     #[test]
     fn a_path_reads_what_it_writes() {
-        for text in [
-            "workers",
-            "client.ping_interval",
-            "namespaces.\"a.b\".client_publish",
-            "api.keys.\"\".key",
-        ] {
+        for text in
+            ["workers", "client.ping_interval", "namespaces.\"a.b\".client_publish", "api.keys.\"\".key"]
+        {
             assert_eq!(SettingPath::parse(text).to_string(), text);
         }
     }

@@ -24,8 +24,8 @@ that it finds.
 Later sources win over earlier ones, setting by setting:
 
 1. the defaults below;
-2. development mode, `--dev`: settings for trying things out on one machine, among them keys that everybody
-   knows. It listens on loopback alone, says loudly that it is on, and is never chosen for you;
+2. development mode, `--dev`: settings for trying things out on one machine. It listens on loopback alone, says
+   loudly that it is on, and is never chosen for you;
 3. the settings file, in TOML;
 4. the environment. A variable is called `FANFARE__SECTION__KEY`, with two underscores between the names;
    variables that do not begin with `FANFARE__` are not looked at;
@@ -100,9 +100,7 @@ pub fn reference_markdown() -> String {
 /// The defaults, with one of everything that has a name.
 fn specimen() -> Config {
     let mut config = Config::default();
-    config
-        .namespaces
-        .insert(NAME.to_owned(), NamespaceConfig::default());
+    config.namespaces.insert(NAME.to_owned(), NamespaceConfig::default());
     config.api.keys.insert(NAME.to_owned(), ApiKeyConfig::default());
     config
 }
@@ -119,9 +117,7 @@ fn section_of(setting: &SettingPath) -> SettingPath {
 }
 
 fn write_section(text: &mut String, known: &Known, section: &SettingPath) {
-    let place = known
-        .at(section.segments())
-        .expect("a setting's section is known");
+    let place = known.at(section.segments()).expect("a setting's section is known");
     // What a name means is said where the names are.
     let meaning = match known.at(section.parent().segments()) {
         Some(parent) if section.last() == NAME => &parent.meaning,
@@ -136,9 +132,7 @@ fn write_section(text: &mut String, known: &Known, section: &SettingPath) {
 }
 
 fn write_setting(text: &mut String, known: &Known, setting: &SettingPath, default: &str) {
-    let place = known
-        .at(setting.segments())
-        .expect("what is serialised is in the schema");
+    let place = known.at(setting.segments()).expect("what is serialised is in the schema");
     let Place::Setting(kind) = &place.place else {
         unreachable!("what has a value is a setting");
     };

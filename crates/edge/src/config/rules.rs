@@ -21,11 +21,7 @@ const DRAIN_WINDOW_MAX: Period = Period::seconds(3600);
 
 /// Every rule that the settings break.
 pub(super) fn broken(config: &Config, origins: &Origins) -> Vec<ConfigError> {
-    let mut rules = Rules {
-        config,
-        origins,
-        broken: Vec::new(),
-    };
+    let mut rules = Rules { config, origins, broken: Vec::new() };
     rules.outboxes();
     rules.publications();
     rules.heartbeat();
@@ -118,7 +114,8 @@ impl Rules<'_> {
         let keys = config.api.keys.keys().map(|name| ("api.keys", name));
         for (section, name) in namespaces.chain(keys) {
             if !is_name(name) {
-                let problem = "a name has at least two characters, all of them letters, digits, `-`, `_` or `.`";
+                let problem =
+                    "a name has at least two characters, all of them letters, digits, `-`, `_` or `.`";
                 self.refuse_at(SettingPath::parse(section).child(name), problem.to_owned());
             }
         }
@@ -150,10 +147,8 @@ impl Rules<'_> {
 
     fn drain(&mut self) {
         let drain = &self.config.drain;
-        let periods = [
-            ("drain.delay", drain.delay, DRAIN_DELAY_MAX),
-            ("drain.window", drain.window, DRAIN_WINDOW_MAX),
-        ];
+        let periods =
+            [("drain.delay", drain.delay, DRAIN_DELAY_MAX), ("drain.window", drain.window, DRAIN_WINDOW_MAX)];
         for (setting, period, longest) in periods {
             if period > longest {
                 let problem = format!("{period} is longer than {longest}: write a shorter one");
@@ -168,13 +163,7 @@ impl Rules<'_> {
 
     fn refuse_at(&mut self, setting: SettingPath, problem: String) {
         let mut within = self.origins.iter().filter(|(path, _)| path.is_within(&setting));
-        let origin = within
-            .next()
-            .map_or(Origin::Default, |(_, origin)| origin.clone());
-        self.broken.push(ConfigError::Value {
-            setting,
-            origin,
-            problem,
-        });
+        let origin = within.next().map_or(Origin::Default, |(_, origin)| origin.clone());
+        self.broken.push(ConfigError::Value { setting, origin, problem });
     }
 }

@@ -135,25 +135,18 @@ pub struct DemoConfig {
 
 impl Default for PublicConfig {
     fn default() -> Self {
-        Self {
-            address: ListenAddress::every_interface(8000),
-        }
+        Self { address: ListenAddress::every_interface(8000) }
     }
 }
 
 impl Default for InternalConfig {
     fn default() -> Self {
-        Self {
-            address: ListenAddress::loopback(9000),
-        }
+        Self { address: ListenAddress::loopback(9000) }
     }
 }
 
 impl Default for DrainConfig {
     fn default() -> Self {
-        Self {
-            delay: Period::seconds(10),
-            window: Period::seconds(60),
-        }
+        Self { delay: Period::seconds(10), window: Period::seconds(60) }
     }
 }

@@ -39,8 +39,8 @@ pub enum Flush {
 }
 
 impl Shard {
-    /// Takes in mail. Returns whether more of it waits: when outboxes hold a good part of what they may, it
-    /// waits for them to be flushed, and when a turn's deliveries are done.
+    /// Takes in mail. Returns whether more of it waits: for a turn's deliveries are bounded, and while outboxes
+    /// hold a good part of what they may, those that can be flushed are flushed first.
     pub fn on_mail(&mut self, now: Now) -> bool {
         if self.lists.inbox.is_empty() {
             let mut mail = std::mem::take(&mut self.lists.mail);
@@ -50,9 +50,11 @@ impl Shard {
             self.lists.mail = mail;
         }
         let mut deliveries = 0;
-        while deliveries < limits::DELIVERIES_PER_TURN_MAX
-            && self.tables.outboxes.bytes() < self.policy.outbox_bytes_total / 2
-        {
+        let has_room = |shard: &Self| {
+            shard.lists.dirty.is_empty()
+                || shard.tables.outboxes.bytes() < shard.policy.outbox_bytes_total / 2
+        };
+        while deliveries < limits::DELIVERIES_PER_TURN_MAX && has_room(self) {
             match self.lists.inbox.pop_front() {
                 Some(WorkerMail::Publication { channel, delivery }) => {
                     deliveries += self.deliver(channel, &delivery, now);
@@ -152,6 +154,11 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Whether a connection waits to be written to.
+    pub fn has_dirty(&self) -> bool {
+        !self.lists.dirty.is_empty()
     }
 
     /// The socket of a connection takes bytes again.

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use auth::ServerGrant;
-use model::{ChannelName, ClientId, CloseReason, Now, UnixTime, limits};
+use model::{ChannelName, ClientId, CloseReason, Now, RawJson, UnixTime, limits};
 use protocol::{Event, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
 
 use super::Shard;
@@ -40,8 +40,9 @@ impl Shard {
                 }
                 reply.send(()).ok();
             }
-            Order::Refresh { target, expiry, reply } => {
+            Order::Refresh { target, expiry, info, reply } => {
                 for slot in self.targets(&target) {
+                    self.change_info(slot, info.as_deref());
                     self.change_expiry(slot, expiry, now);
                 }
                 reply.send(()).ok();
@@ -154,6 +155,12 @@ impl Shard {
         while let Some(index) = self.lists.granted.iter().position(|(waiter, _)| waiter.slot == slot) {
             let (_, wanted) = self.lists.granted.swap_remove(index);
             self.let_go(wanted.channel);
+        }
+    }
+
+    fn change_info(&mut self, slot: u32, info: Option<&RawJson>) {
+        if let (Some(info), Some(connection)) = (info, self.tables.connections.get_mut(slot)) {
+            connection.info = Some(info.to_owned());
         }
     }
 

@@ -28,18 +28,12 @@ enum Host {
 impl ListenAddress {
     /// All interfaces, both address families.
     pub const fn every_interface(port: u16) -> Self {
-        Self {
-            host: Host::Every,
-            port,
-        }
+        Self { host: Host::Every, port }
     }
 
     /// Loopback of both address families.
     pub const fn loopback(port: u16) -> Self {
-        Self {
-            host: Host::Loopback,
-            port,
-        }
+        Self { host: Host::Loopback, port }
     }
 
     /// The port; 0 lets the kernel choose one per socket.
@@ -50,17 +44,11 @@ impl ListenAddress {
     /// The socket addresses to bind, IPv6 first. `[::]` stands for IPv6 alone (`IPV6_V6ONLY`).
     pub fn resolve(self) -> Vec<SocketAddr> {
         let hosts: &[IpAddr] = match &self.host {
-            Host::Every => &[
-                IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            ],
+            Host::Every => &[IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
             Host::Loopback => &[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)],
             Host::One(host) => std::slice::from_ref(host),
         };
-        hosts
-            .iter()
-            .map(|host| SocketAddr::new(*host, self.port))
-            .collect()
+        hosts.iter().map(|host| SocketAddr::new(*host, self.port)).collect()
     }
 }
 
@@ -71,10 +59,10 @@ impl FromStr for ListenAddress {
         let parsed = match text.rsplit_once(':') {
             Some(("", port)) => parse_port(port).map(Self::every_interface),
             Some(("localhost", port)) => parse_port(port).map(Self::loopback),
-            _ => text.parse::<SocketAddr>().ok().map(|address| Self {
-                host: Host::One(address.ip()),
-                port: address.port(),
-            }),
+            _ => text
+                .parse::<SocketAddr>()
+                .ok()
+                .map(|address| Self { host: Host::One(address.ip()), port: address.port() }),
         };
         parsed.ok_or_else(|| FormError::ListenAddress(text.to_owned()))
     }
@@ -82,10 +70,7 @@ impl FromStr for ListenAddress {
 
 /// Digits alone: `u16` would also read a sign.
 fn parse_port(digits: &str) -> Option<u16> {
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse().ok())?
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 impl fmt::Display for ListenAddress {
@@ -145,10 +130,7 @@ mod tests {
             "*:80",
         ];
         for text in refused {
-            assert_eq!(
-                text.parse::<ListenAddress>(),
-                Err(FormError::ListenAddress(text.to_owned()))
-            );
+            assert_eq!(text.parse::<ListenAddress>(), Err(FormError::ListenAddress(text.to_owned())));
         }
     }
 

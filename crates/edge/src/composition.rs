@@ -1,0 +1,79 @@
+//! What a node is made of besides its settings: protocols, broker, bounds that only tests change.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use broker::{Broker, MemoryBroker};
+use model::limits;
+use protocol::{Encoders, Protocol, Variant};
+use protocol_centrifugal::CentrifugalJson;
+use transport::{InboundLimits, Route, WebSocketFraming};
+
+use crate::config::Config;
+
+/// Where the native protocol is spoken.
+pub const NATIVE_PATH: &str = "/connection/websocket";
+
+/// The parts that a node is put together from.
+pub struct Composition {
+    pub(crate) encoders: Encoders,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) broker: Box<dyn Broker>,
+    pub(crate) broker_name: &'static str,
+    pub(crate) inbound: InboundLimits,
+    pub(crate) mode: Mode,
+    /// The version that operators see.
+    pub(crate) version: &'static str,
+}
+
+/// What a node is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Signals drain the node.
+    Production,
+    /// Pages of this machine may connect, and Ctrl-C ends the node at once.
+    Development,
+    /// Part of another process, whose signals are not the node's business.
+    Embedded,
+}
+
+impl Composition {
+    /// The native protocol over WebSocket, and the memory broker.
+    pub fn new(config: &Config, mode: Mode, version: &'static str) -> Self {
+        let mut encoders = Encoders::default();
+        let variant = encoders.add(Arc::new(CentrifugalJson), &WebSocketFraming);
+        let native = Route { path: NATIVE_PATH, variant, subprotocols: &["centrifuge-json"] };
+        let message_bytes = config.client.publication_size.as_usize() + limits::MESSAGE_OVERHEAD_BYTES;
+        Self {
+            encoders,
+            routes: vec![native],
+            broker: Box::new(MemoryBroker::new(RandomState::new().hash_one(version) as u32)),
+            broker_name: "memory",
+            inbound: InboundLimits { message_bytes, fragments: limits::FRAGMENTS_PER_MESSAGE_MAX },
+            mode,
+            version,
+        }
+    }
+
+    /// Adds a protocol over WebSocket at a path of its own.
+    #[must_use]
+    pub fn with_protocol(mut self, path: &'static str, protocol: Arc<dyn Protocol>) -> Self {
+        let variant: Variant = self.encoders.add(protocol, &WebSocketFraming);
+        self.routes.push(Route { path, variant, subprotocols: &[] });
+        self
+    }
+
+    /// Takes another broker.
+    #[must_use]
+    pub fn with_broker(mut self, name: &'static str, broker: Box<dyn Broker>) -> Self {
+        (self.broker_name, self.broker) = (name, broker);
+        self
+    }
+
+    /// Takes messages of other bounds than the settings imply.
+    #[must_use]
+    pub fn with_inbound(mut self, inbound: InboundLimits) -> Self {
+        self.inbound = inbound;
+        self
+    }
+}

@@ -1,0 +1,158 @@
+//! The control thread: the internal listener with everything behind it, signals, and the node's end.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::service::TowerToHyperService;
+use model::Moment;
+use protocol::Encoders;
+use tokio::runtime::{Builder, Handle as RuntimeHandle};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use transport::{Admission, Fallback};
+
+use crate::composition::Mode;
+use crate::config::Config;
+use crate::handle::Handle;
+use crate::health::Health;
+use crate::start_error::StartError;
+use crate::threads::{self, BrokerLink};
+use crate::{drain, internal, metrics};
+
+/// What the control thread works with.
+pub(crate) struct Control {
+    pub(crate) config: Config,
+    pub(crate) handle: Handle,
+    pub(crate) health: Health,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) encoders: Encoders,
+    pub(crate) mode: Mode,
+    pub(crate) version: &'static str,
+    pub(crate) public: Vec<SocketAddr>,
+}
+
+/// Starts the control thread. Without a listener of its own, the workers hand requests to the fallback that
+/// comes back.
+pub(crate) fn spawn(
+    control: Control,
+    listeners: Option<Vec<TcpListener>>,
+    broker: BrokerLink,
+    stop: Arc<Notify>,
+) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
+    let system = |cause| StartError::System { what: "the control thread", cause };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let router = control.router();
+    let fallback = listeners.is_none().then(|| fallback(router.clone(), runtime.handle().clone()));
+    let listeners = listeners.unwrap_or_default();
+    let body = move || runtime.block_on(control.run(router, listeners, broker, stop));
+    let thread = threads::spawn("control".to_owned(), body).map_err(system)?;
+    Ok((fallback, thread))
+}
+
+impl Control {
+    fn router(&self) -> Router {
+        let metrics = metrics::Scrape::new(self);
+        let router = Router::new().merge(self.health.clone().router()).merge(metrics.router());
+        router
+    }
+
+    async fn run(
+        self,
+        router: Router,
+        listeners: Vec<TcpListener>,
+        broker: BrokerLink,
+        stop: Arc<Notify>,
+    ) -> io::Result<()> {
+        let mut internal = internal::Listeners::new(router, listeners)?;
+        let ended = tokio::select! {
+            ended = self.live_and_drain(&stop) => ended,
+            never = internal.serve() => match never {},
+            never = self.beat() => match never {},
+        };
+        for worker in self.handle.workers() {
+            worker.stop();
+        }
+        broker.stop();
+        internal.close().await;
+        ended
+    }
+
+    /// Serves until the node is told to end, and then until its clients are gone or its time is up.
+    async fn live_and_drain(&self, stop: &Notify) -> io::Result<()> {
+        self.until_told(stop).await?;
+        tracing::info!("draining: {} to go", self.handle.count().await.connections);
+        tokio::select! {
+            told = self.until_told(stop) => {
+                tracing::warn!("told to end a second time: closing at once");
+                told
+            }
+            () = drain::run(&self.handle, &self.health, &self.config.drain) => Ok(()),
+        }
+    }
+
+    async fn until_told(&self, stop: &Notify) -> io::Result<()> {
+        if self.mode == Mode::Embedded {
+            stop.notified().await;
+            return Ok(());
+        }
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            () = stop.notified() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {
+                if self.mode == Mode::Development {
+                    std::process::exit(0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn beat(&self) -> std::convert::Infallible {
+        /// Ticks between two signs of life.
+        const EVERY: u32 = 5;
+        let mut ticker = tokio::time::interval(Moment::TICK * EVERY);
+        ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticker.tick().await;
+            self.health.beat();
+        }
+    }
+}
+
+/// Answers on the control thread what a worker's listener received.
+fn fallback(router: Router, control: RuntimeHandle) -> Fallback {
+    let service = TowerToHyperService::new(router);
+    Arc::new(move |request: Request<Incoming>| {
+        let service = service.clone();
+        let answer = control.spawn(async move { service.call(request.map(Body::new)).await });
+        Box::pin(async move {
+            match answer.await {
+                Ok(Ok(response)) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
+                Ok(Err(never)) => match never {},
+                Err(_) => unanswered(),
+            }
+        })
+    })
+}
+
+/// The answer when answering panicked, or the control thread is ending.
+fn unanswered() -> Response<transport::Body> {
+    let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// How long the internal listener's last answers may take when the node ends.
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(1);

@@ -1,0 +1,128 @@
+//! How the control thread speaks to the others: it publishes, and gives orders that every worker answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::{
+    Mailbox, NodeCounters, NodeRequest, Order, PublishRequest, Publisher, Rules, ShardCounters, WorkerMail,
+};
+use model::{ChannelName, Payload, Publication, Refusal, limits};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
+use transport::{Clock, WorkerLink};
+
+/// A node's threads, seen from outside them. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    node: Arc<Mailbox<NodeRequest>>,
+    workers: Arc<[WorkerLink]>,
+    rules: Arc<Rules>,
+    clock: Clock,
+}
+
+/// Answers of the workers that were in time.
+pub struct Gathered<T> {
+    /// In the order of the workers' ids.
+    pub answers: Vec<T>,
+    /// Whether a worker did not answer within [`limits::GATHER_DEADLINE`].
+    pub is_partial: bool,
+}
+
+impl Handle {
+    /// Speaks to the broker thread by `node` and to `workers`.
+    pub(crate) fn new(
+        node: Arc<Mailbox<NodeRequest>>,
+        workers: Arc<[WorkerLink]>,
+        rules: Arc<Rules>,
+        clock: Clock,
+    ) -> Self {
+        Self { node, workers, rules, clock }
+    }
+
+    /// The rule-sets of the node's namespaces.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The clock that all threads share.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Publishes on behalf of a backend. An answer comes within [`limits::PUBLISH_DEADLINE`]; without one, the
+    /// publication may or may not have been accepted, and the error is [`Refusal::Internal`].
+    pub async fn publish(
+        &self,
+        channel: ChannelName,
+        payload: Payload,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), Refusal> {
+        let outcome = self.begin_publish(channel, payload, tags)?;
+        match timeout(limits::PUBLISH_DEADLINE, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
+        }
+    }
+
+    /// Hands a publication to the broker thread; several may be begun before the first outcome is awaited, and
+    /// those to one channel keep their order.
+    pub fn begin_publish(
+        &self,
+        channel: ChannelName,
+        payload: Payload,
+        tags: BTreeMap<String, String>,
+    ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
+        let namespace = self.rules.of(&channel)?;
+        let (reply, outcome) = oneshot::channel();
+        let bytes = payload.size();
+        let publication = Publication { payload, publisher: None, tags, accepted: self.clock.moment() };
+        let publisher = Publisher::Api(reply);
+        let request = PublishRequest { channel, namespace, publication, publisher };
+        let offered = self.node.offer(NodeRequest::Publish(Box::new(request)), bytes);
+        offered.map(|()| outcome).map_err(|_| Refusal::Internal)
+    }
+
+    /// Gives every worker an order and waits for their answers. `order` builds one worker's order around the
+    /// sender of its answer.
+    pub async fn gather<T>(&self, order: impl Fn(oneshot::Sender<T>) -> Order) -> Gathered<T> {
+        let pending: Vec<oneshot::Receiver<T>> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let (reply, answer) = oneshot::channel();
+                worker.mailbox.answer(WorkerMail::Order(Box::new(order(reply))));
+                answer
+            })
+            .collect();
+        let deadline = Instant::now() + limits::GATHER_DEADLINE;
+        let mut gathered = Gathered { answers: Vec::with_capacity(pending.len()), is_partial: false };
+        for answer in pending {
+            match timeout_at(deadline, answer).await {
+                Ok(Ok(answer)) => gathered.answers.push(answer),
+                Ok(Err(_)) | Err(_) => gathered.is_partial = true,
+            }
+        }
+        gathered
+    }
+
+    /// The workers' counters, added up.
+    pub async fn count(&self) -> ShardCounters {
+        let mut total = ShardCounters::default();
+        for counters in self.gather(Order::Count).await.answers {
+            total.merge(&counters);
+        }
+        total
+    }
+
+    /// The broker thread's counters.
+    pub async fn count_node(&self) -> Option<NodeCounters> {
+        let (reply, answer) = oneshot::channel();
+        self.node.answer(NodeRequest::Count(reply));
+        timeout(limits::GATHER_DEADLINE, answer).await.ok()?.ok()
+    }
+
+    /// The links to the workers.
+    pub(crate) fn workers(&self) -> &[WorkerLink] {
+        &self.workers
+    }
+}

@@ -1,0 +1,96 @@
+//! Health: is the process alive, should it get traffic, has it started. Each check is told by name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use transport::Pulse;
+
+use crate::handle::Handle;
+use crate::threads::BrokerLink;
+
+/// What health is judged by. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Health {
+    handle: Handle,
+    broker: BrokerLink,
+    control: Arc<Pulse>,
+    draining: Arc<AtomicBool>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    status: &'static str,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    detail: String,
+}
+
+impl Health {
+    pub(crate) fn new(handle: Handle, broker: BrokerLink) -> Self {
+        Self { handle, broker, control: Arc::default(), draining: Arc::default() }
+    }
+
+    /// The control thread's own sign of life.
+    pub(crate) fn beat(&self) {
+        self.control.beat(self.handle.clock().moment());
+    }
+
+    /// The node is about to end: it wants no more traffic.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// `/livez`, `/readyz`, `/startupz` and `/health`.
+    pub(crate) fn router(self) -> Router {
+        let (live, ready, started) = (self.clone(), self.clone(), self);
+        Router::new()
+            .route("/livez", get(async move || live.report(live.threads())))
+            .route("/readyz", get(async move || ready.report(ready.readiness())))
+            // Whoever can ask is past the start: listeners answer last.
+            .route("/startupz", get(async move || started.report(Vec::new())))
+            .route("/health", get(async || ([(header::CONTENT_TYPE, "application/json")], "{}")))
+    }
+
+    fn threads(&self) -> Vec<Check> {
+        let workers = self.handle.workers().iter().enumerate();
+        let workers = workers.map(|(index, link)| self.thread(format!("worker-{index}"), &link.pulse));
+        let others = [("broker", &*self.broker.pulse), ("control", &*self.control)];
+        workers.chain(others.map(|(name, pulse)| self.thread(name.to_owned(), pulse))).collect()
+    }
+
+    fn thread(&self, name: String, pulse: &Pulse) -> Check {
+        let now = self.handle.clock().moment();
+        let detail = format!("ticked {} ms ago", pulse.silence(now).as_millis());
+        Check { name, ok: pulse.is_alive(now), detail }
+    }
+
+    fn readiness(&self) -> Vec<Check> {
+        let draining = self.is_draining();
+        let detail = if draining { "closing connections" } else { "taking connections" };
+        let drain = Check { name: "draining".to_owned(), ok: !draining, detail: detail.to_owned() };
+        let broker =
+            Check { name: "broker".to_owned(), ok: true, detail: "memory: in this process".to_owned() };
+        self.threads().into_iter().chain([drain, broker]).collect()
+    }
+
+    fn report(&self, checks: Vec<Check>) -> Response {
+        let is_well = checks.iter().all(|check| check.ok);
+        let (code, status) =
+            if is_well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "failing") };
+        (code, Json(Report { status, checks })).into_response()
+    }
+}

@@ -1,0 +1,207 @@
+//! Metrics: the counters of every thread, gathered at each scrape and put into Prometheus families. The names
+//! are a public contract; labels come from closed sets.
+
+mod families;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use engine::{Denial, NodeCounters, OUTCOMES, Order, ShardCounters};
+use families::{Family, counter, gauge, histogram};
+use model::{CloseReason, Refusal};
+use prometheus::TextEncoder;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use protocol::CommandKind;
+use transport::{Admission, Rejection};
+
+use crate::control::Control;
+use crate::handle::Handle;
+use crate::health::Health;
+
+/// Builds the page that Prometheus scrapes.
+#[derive(Clone)]
+pub(crate) struct Scrape(Arc<Sources>);
+
+struct Sources {
+    handle: Handle,
+    health: Health,
+    admission: Arc<Admission>,
+    variants: Vec<String>,
+    version: &'static str,
+    /// What each worker and the broker thread answered last: a thread that does not answer keeps its counts.
+    last: Mutex<(Vec<ShardCounters>, NodeCounters)>,
+}
+
+impl Scrape {
+    pub(crate) fn new(control: &Control) -> Self {
+        let workers = control.handle.workers().len();
+        Self(Arc::new(Sources {
+            handle: control.handle.clone(),
+            health: control.health.clone(),
+            admission: Arc::clone(&control.admission),
+            variants: control.encoders.labels().collect(),
+            version: control.version,
+            last: Mutex::new((vec![ShardCounters::default(); workers], NodeCounters::default())),
+        }))
+    }
+
+    /// `/metrics`.
+    pub(crate) fn router(self) -> Router {
+        Router::new().route("/metrics", get(async move || self.page().await))
+    }
+
+    async fn page(&self) -> Response {
+        let sources = &self.0;
+        let gathered = sources.handle.gather(Order::Count).await;
+        let node = sources.handle.count_node().await;
+        let (shards, node) = {
+            let mut last = sources.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if !gathered.is_partial {
+                last.0 = gathered.answers;
+            }
+            if let Some(node) = node {
+                last.1 = node;
+            }
+            last.clone()
+        };
+        let families = sources.families(&shards, &node);
+        let mut page = String::new();
+        match TextEncoder::new().encode_utf8(&families, &mut page) {
+            Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], page).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        }
+    }
+}
+
+impl Sources {
+    fn families(&self, shards: &[ShardCounters], node: &NodeCounters) -> Vec<MetricFamily> {
+        let mut total = ShardCounters::default();
+        shards.iter().for_each(|shard| total.merge(shard));
+        let mut families = self.of_node();
+        families.extend(of_connections(&total));
+        families.extend(of_commands(&total));
+        families.extend(self.of_publications(&total, node));
+        families.extend(of_outboxes(&total));
+        let mut families: Vec<MetricFamily> = families.into_iter().map(Family::build).collect();
+        families.extend(ProcessCollector::for_self().collect());
+        families
+    }
+
+    fn of_node(&self) -> Vec<Family> {
+        let build = gauge("fanfare_build_info", "Version of the running binary; always 1.");
+        let limit = gauge("fanfare_connections_limit", "Most connections that the node takes on.");
+        let draining = gauge("fanfare_draining", "1 while the node closes its connections to end.");
+        let rejected = counter(
+            "fanfare_connections_refused_total",
+            "Connections refused before their protocol was spoken.",
+        );
+        let dropped =
+            counter("fanfare_log_lines_dropped_total", "Log lines dropped because standard error was stuck.");
+        vec![
+            build.value(&[("version", self.version)], 1),
+            limit.value(&[], u64::from(self.admission.connection_limit())),
+            draining.value(&[], u64::from(self.health.is_draining())),
+            rejected.values("reason", Rejection::LABELS, self.admission.rejections()),
+            dropped.value(&[], crate::log::dropped()),
+        ]
+    }
+
+    fn of_publications(&self, total: &ShardCounters, node: &NodeCounters) -> Vec<Family> {
+        let rules = self.handle.rules();
+        let names: Vec<&str> = rules.names().iter().map(|name| &**name).collect();
+        let mut published = counter("fanfare_publications_total", "Publications accepted, by who published.");
+        for (name, [clients, api]) in names.iter().zip(&node.publications) {
+            published = published.value(&[("namespace", name), ("source", "client")], *clients);
+            published = published.value(&[("namespace", name), ("source", "api")], *api);
+        }
+        let delivered =
+            counter("fanfare_deliveries_total", "Publications that the kernel took for a subscriber.");
+        let encodes = counter("fanfare_encodes_total", "Publications encoded, by variant.");
+        let variants = self.variants.iter().map(String::as_str);
+        let channels = gauge("fanfare_channels", "Channels with a subscriber on this node.");
+        let depth = gauge("fanfare_broker_mailbox_depth", "Requests waiting for the broker thread.");
+        let lost = counter(
+            "fanfare_publications_lost_total",
+            "Publications that a worker did not get: its mailbox was full, or the broker lost them.",
+        );
+        let duplicates =
+            counter("fanfare_publications_duplicate_total", "Publications that the broker handed on twice.");
+        vec![
+            published,
+            delivered.values("namespace", names, total.deliveries_by_namespace.iter().copied()),
+            encodes.values("variant", variants, total.encodes),
+            channels.value(&[], node.channels),
+            depth.value(&[], node.mailbox_depth),
+            lost.values("reason", ["mailbox", "broker"], [node.lost, node.holes]),
+            duplicates.value(&[], node.duplicates),
+            histogram(
+                "fanfare_delivery_latency_seconds",
+                "From a publish being accepted to the kernel taking the last byte for a subscriber.",
+                &total.delivery_latency,
+            ),
+        ]
+    }
+}
+
+fn of_connections(total: &ShardCounters) -> Vec<Family> {
+    let closed = counter("fanfare_connections_closed_total", "Connections closed, by close code.");
+    let denials = counter("fanfare_tokens_refused_total", "Tokens turned down, by reason.");
+    vec![
+        gauge("fanfare_connections", "Connections that are open or closing.").value(&[], total.connections),
+        counter("fanfare_connections_opened_total", "Connections opened.").value(&[], total.opened),
+        closed.values("code", CloseReason::LABELS, total.closed),
+        counter(
+            "fanfare_connections_unannounced_total",
+            "Connections reset without their close frame being taken.",
+        )
+        .value(&[], total.closed_unannounced),
+        counter("fanfare_connection_panics_total", "Connections closed because handling them panicked.")
+            .value(&[], total.panics),
+        gauge("fanfare_subscriptions", "Subscriptions.").value(&[], total.subscriptions),
+        denials.values("reason", Denial::labels(), total.denials),
+        histogram(
+            "fanfare_connect_duration_seconds",
+            "From a socket's handshake to its connect command being granted.",
+            &total.connect_duration,
+        ),
+    ]
+}
+
+fn of_commands(total: &ShardCounters) -> Vec<Family> {
+    let codes: Vec<String> = std::iter::once("0".to_owned())
+        .chain(Refusal::ALL.map(|refusal| refusal.code().to_string()))
+        .collect();
+    debug_assert_eq!(codes.len(), OUTCOMES);
+    let mut commands = counter(
+        "fanfare_commands_total",
+        "Commands of clients, by the code they were answered with; 0 is granted.",
+    );
+    for (command, outcomes) in CommandKind::LABELS.iter().zip(&total.commands) {
+        for (code, count) in codes.iter().zip(outcomes) {
+            commands = commands.value(&[("command", command), ("code", code)], *count);
+        }
+    }
+    let duration = histogram(
+        "fanfare_command_duration_seconds",
+        "From a command being taken to its answer being queued.",
+        &total.command_duration,
+    );
+    vec![commands, duration]
+}
+
+fn of_outboxes(total: &ShardCounters) -> Vec<Family> {
+    let overflows =
+        counter("fanfare_outbox_overflows_total", "Connections closed for outboxes at their bound.");
+    vec![
+        gauge("fanfare_outbox_bytes", "Bytes waiting in outboxes.").value(&[], total.outbox_bytes),
+        overflows.values("bound", ["connection", "node"], [total.overflows, total.overflows_total]),
+        counter("fanfare_writes_total", "Writes to client sockets.").value(&[], total.writes),
+        counter("fanfare_sent_bytes_total", "Bytes that the kernel took for clients.")
+            .value(&[], total.sent_bytes),
+    ]
+}

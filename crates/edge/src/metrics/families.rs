@@ -1,0 +1,85 @@
+//! Prometheus families, built from plain counts.
+
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+
+/// A family to be.
+pub(super) struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    metrics: Vec<Metric>,
+}
+
+pub(super) fn counter(name: &'static str, help: &'static str) -> Family {
+    Family { name, help, kind: MetricType::COUNTER, metrics: Vec::new() }
+}
+
+pub(super) fn gauge(name: &'static str, help: &'static str) -> Family {
+    Family { name, help, kind: MetricType::GAUGE, metrics: Vec::new() }
+}
+
+/// A family of one histogram.
+pub(super) fn histogram(name: &'static str, help: &'static str, counts: &model::Histogram) -> Family {
+    let buckets = counts.cumulative().map(|(bound, count)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound.as_secs_f64());
+        bucket.set_cumulative_count(count);
+        bucket
+    });
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.collect());
+    histogram.set_sample_count(counts.count());
+    histogram.set_sample_sum(counts.sum().as_secs_f64());
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    Family { name, help, kind: MetricType::HISTOGRAM, metrics: vec![metric] }
+}
+
+impl Family {
+    /// Adds a value under labels.
+    pub(super) fn value(mut self, labels: &[(&str, &str)], value: u64) -> Self {
+        let pairs = labels.iter().map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        });
+        let mut metric = Metric::from_label(pairs.collect());
+        match self.kind {
+            MetricType::GAUGE => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(value as f64);
+                metric.set_gauge(gauge);
+            }
+            MetricType::COUNTER | MetricType::HISTOGRAM | MetricType::SUMMARY | MetricType::UNTYPED => {
+                let mut counter = Counter::default();
+                counter.set_value(value as f64);
+                metric.set_counter(counter);
+            }
+        }
+        self.metrics.push(metric);
+        self
+    }
+
+    /// Adds one value for each of a label's values.
+    pub(super) fn values<'a>(
+        self,
+        label: &str,
+        names: impl IntoIterator<Item = &'a str>,
+        values: impl IntoIterator<Item = u64>,
+    ) -> Self {
+        names
+            .into_iter()
+            .zip(values)
+            .fold(self, |family, (name, value)| family.value(&[(label, name)], value))
+    }
+
+    pub(super) fn build(self) -> MetricFamily {
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.to_owned());
+        family.set_help(self.help.to_owned());
+        family.set_field_type(self.kind);
+        family.set_metric(self.metrics);
+        family
+    }
+}

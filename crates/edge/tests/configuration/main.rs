@@ -1,0 +1,7 @@
+//! Settings from files, variables and flags, as operators meet them: what is in effect, and what is refused.
+
+mod layers;
+mod mistakes;
+mod reference;
+mod secrets;
+mod sources;

@@ -1,0 +1,298 @@
+//! The door of a worker: accepts sockets, reads one bounded request head from each, and takes over those that
+//! ask for a client path. What is not a client path is answered by the fallback.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fs::File;
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::Mailbox;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use model::{WorkerId, limits};
+use protocol::Variant;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::admission::{Admission, Rejection};
+use crate::log::Throttle;
+use crate::{Clock, linux};
+
+/// What HTTP answers carry.
+pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+/// Answers requests for paths that are not a client's.
+pub type Fallback = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<Response<Body>> + Send + Sync>;
+/// A future that stays on its thread.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// A path that clients connect to.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The whole path.
+    pub path: &'static str,
+    /// What is spoken there.
+    pub variant: Variant,
+    /// The WebSocket subprotocols that name it; the first one a client offers is echoed.
+    pub subprotocols: &'static [&'static str],
+}
+
+/// A socket whose handshake is done.
+pub(crate) struct Arrival {
+    pub(crate) socket: TcpStream,
+    pub(crate) variant: Variant,
+    /// The response head, to be sent first.
+    pub(crate) greeting: Bytes,
+    /// What the client sent beyond its request.
+    pub(crate) early: Bytes,
+}
+
+/// What all tasks of the door share.
+pub(crate) struct Door {
+    pub(crate) worker: WorkerId,
+    pub(crate) clock: Clock,
+    pub(crate) routes: Arc<[Route]>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) fallback: Option<Fallback>,
+    /// Where sockets for other workers go, by worker.
+    pub(crate) adopted: Vec<Arc<Mailbox<TcpStream>>>,
+    pub(crate) arrivals: RefCell<VecDeque<Arrival>>,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) handshakes: RefCell<JoinSet<()>>,
+    pub(crate) throttle: RefCell<Throttle<{ Rejection::LABELS.len() }>>,
+}
+
+/// What a request turned out to be.
+struct Takeover {
+    variant: Variant,
+    greeting: Bytes,
+}
+
+impl Door {
+    /// Accepts on one socket until the task is dropped.
+    pub(crate) async fn accept(self: Rc<Self>, listener: TcpListener) {
+        /// Pause after an error that is not about one connection.
+        const PAUSE: Duration = Duration::from_millis(10);
+        // Kept so that a socket can be accepted and dropped when no other descriptor is left: unaccepted
+        // ones would wait for ever and wake the loop without end.
+        let mut reserve = File::open("/dev/null").ok();
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Err(error) = self.receive(stream, peer) {
+                        tracing::debug!(%error, "accepted socket was lost");
+                    }
+                }
+                Err(error) if linux::is_out_of_descriptors(&error) => {
+                    drop(reserve.take());
+                    drop(listener.accept().await);
+                    reserve = File::open("/dev/null").ok();
+                    self.reject(Rejection::Overload, "no file descriptor is left: raise `ulimit -n`");
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "accept failed");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in a socket that another worker accepted.
+    pub(crate) fn adopt(self: &Rc<Self>, socket: TcpStream) -> io::Result<()> {
+        let peer = socket.peer_addr()?;
+        self.begin(tokio::net::TcpStream::from_std(socket)?, peer);
+        Ok(())
+    }
+
+    fn receive(self: &Rc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) -> io::Result<()> {
+        match self.admission.better_place(self.worker) {
+            Some(other) => drop(self.adopted[usize::from(other.0)].offer(stream.into_std()?, 0)),
+            None => self.begin(stream, peer),
+        }
+        Ok(())
+    }
+
+    fn begin(self: &Rc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) {
+        let mut handshakes = self.handshakes.borrow_mut();
+        while handshakes.try_join_next().is_some() {}
+        if handshakes.len() >= limits::HANDSHAKES_PER_WORKER_MAX {
+            drop(handshakes);
+            return self.reject(Rejection::Overload, "too many handshakes at once");
+        }
+        handshakes.spawn_local(Rc::clone(self).shake_hands(stream, peer.ip().to_canonical()));
+    }
+
+    /// Serves HTTP on a socket until it is taken over or ends.
+    async fn shake_hands(self: Rc<Self>, stream: tokio::net::TcpStream, peer: IpAddr) {
+        let takeover: Rc<Cell<Option<Takeover>>> = Rc::default();
+        let service = {
+            let (door, takeover) = (Rc::clone(&self), Rc::clone(&takeover));
+            service_fn(move |request| door.answer(request, peer, &takeover))
+        };
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits::HTTP_HEAD_DEADLINE)
+            .max_headers(limits::HTTP_HEADERS_MAX)
+            .max_buf_size(limits::HTTP_HEAD_BYTES_MAX)
+            .half_close(false)
+            .serve_connection(TokioIo::new(stream), service);
+        let taken = poll_fn(|context| {
+            let ended = connection.poll_without_shutdown(context);
+            match takeover.take() {
+                Some(takeover) => Poll::Ready(Some(takeover)),
+                None => ended.map(|_| None),
+            }
+        })
+        .await;
+        let Some(Takeover { variant, greeting }) = taken else {
+            return;
+        };
+        let parts = connection.into_parts();
+        // Leaves tokio, and with it the memory that tokio keeps per socket.
+        if let Ok(socket) = parts.io.into_inner().into_std() {
+            let early = parts.read_buf;
+            self.arrivals.borrow_mut().push_back(Arrival { socket, variant, greeting, early });
+            self.wake.notify_one();
+        }
+    }
+
+    fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        takeover: &Cell<Option<Takeover>>,
+    ) -> BoxFuture<Result<Response<Body>, Infallible>> {
+        let Some(route) = self.routes.iter().find(|route| route.path == request.uri().path()) else {
+            return match &self.fallback {
+                Some(fallback) => {
+                    let answer = fallback(request);
+                    Box::pin(async { Ok(answer.await) })
+                }
+                None => ready(text(StatusCode::NOT_FOUND, self.routes_hint())),
+            };
+        };
+        match self.take_over(route, &mut request, peer) {
+            Ok(taken) => {
+                takeover.set(Some(taken));
+                Box::pin(pending())
+            }
+            Err(response) => ready(*response),
+        }
+    }
+
+    fn take_over(
+        &self,
+        route: &Route,
+        request: &mut Request<Incoming>,
+        peer: IpAddr,
+    ) -> Result<Takeover, Box<Response<Body>>> {
+        let client = |headers| self.admission.client_address(peer, headers);
+        if let Err(rejection) = self.admission.admit(self.clock.moment()) {
+            let setting = match rejection {
+                Rejection::ConnectRate => "connect_rate_limit",
+                Rejection::ConnectionLimit
+                | Rejection::Origin
+                | Rejection::Handshake
+                | Rejection::Overload => "connection_limit",
+            };
+            self.reject(rejection, setting);
+            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n".into());
+            response.headers_mut().insert(header::RETRY_AFTER, self.retry_after());
+            return Err(Box::new(response));
+        }
+        if !fastwebsockets::upgrade::is_upgrade_request(request) {
+            self.admission.reject(Rejection::Handshake);
+            return Err(Box::new(text(StatusCode::UPGRADE_REQUIRED, "this path speaks WebSocket\n".into())));
+        }
+        if let Err(rejection) = self.admission.admit_origin(request.headers()) {
+            self.reject_origin(rejection, request.headers(), client(request.headers()));
+            return Err(Box::new(text(StatusCode::FORBIDDEN, "origin not allowed\n".into())));
+        }
+        let accepted = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|error| {
+            self.admission.reject(Rejection::Handshake);
+            Box::new(text(StatusCode::BAD_REQUEST, format!("{error}\n")))
+        })?;
+        let subprotocol = offered(request.headers(), route.subprotocols);
+        Ok(Takeover { variant: route.variant, greeting: greeting(accepted.0.headers(), subprotocol) })
+    }
+
+    fn reject(&self, rejection: Rejection, setting: &str) {
+        self.admission.reject(rejection);
+        if let Some(unsaid) = self.throttle.borrow_mut().admit(rejection.index(), self.clock.moment()) {
+            let reason = Rejection::LABELS[rejection.index()];
+            tracing::warn!(reason, setting, unsaid, "connection refused");
+        }
+    }
+
+    fn reject_origin(&self, rejection: Rejection, headers: &HeaderMap, client: IpAddr) {
+        self.admission.reject(rejection);
+        let origin = headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
+        if let Some(unsaid) = self.throttle.borrow_mut().admit(rejection.index(), self.clock.moment()) {
+            let origin = origin.as_deref().unwrap_or_default();
+            let setting = "allowed_origins";
+            tracing::warn!(reason = "origin", setting, origin, %client, unsaid, "connection refused");
+        }
+    }
+
+    /// Spreads those who come back over a few seconds.
+    fn retry_after(&self) -> header::HeaderValue {
+        let seconds = 1 + self.clock.moment().millis() % 5;
+        header::HeaderValue::from(seconds)
+    }
+
+    fn routes_hint(&self) -> String {
+        let paths: Vec<&str> = self.routes.iter().map(|route| route.path).collect();
+        format!("not found: clients connect at {}\n", paths.join(", "))
+    }
+}
+
+fn ready(response: Response<Body>) -> BoxFuture<Result<Response<Body>, Infallible>> {
+    Box::pin(std::future::ready(Ok(response)))
+}
+
+/// A plain answer.
+fn text(status: StatusCode, body: String) -> Response<Body> {
+    let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
+/// The first of the client's subprotocols that is among `known`.
+fn offered(headers: &HeaderMap, known: &'static [&'static str]) -> Option<&'static str> {
+    let offers =
+        headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    offers
+        .flat_map(|value| value.split(','))
+        .find_map(|offer| known.iter().copied().find(|known| *known == offer.trim()))
+}
+
+/// The response head of an accepted upgrade.
+fn greeting(headers: &HeaderMap, subprotocol: Option<&str>) -> Bytes {
+    let mut head = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+    let protocol = subprotocol.map(|name| ("sec-websocket-protocol", name.as_bytes()));
+    let lines = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    for (name, value) in lines.chain(protocol) {
+        head.extend_from_slice(name.as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value);
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    Bytes::from(head)
+}

@@ -1,0 +1,460 @@
+//! One turn of a worker: what arrived is read and handed to the shard, what the shard wants sent is written.
+//! An idle connection is a descriptor in this thread's epoll and an entry in two tables; it has no task, no
+//! timer and no buffer of its own.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::{Denial, Flush, Notice, Progress, Shard, Written};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Registry, Token};
+use model::{Moment, Now, limits};
+use protocol::{Frame, FrameKind};
+use socket2::SockRef;
+use tokio::io::unix::AsyncFd;
+
+use crate::door::Arrival;
+use crate::log::{self, Throttle};
+use crate::websocket::{self, Item, Reader};
+use crate::{Clock, InboundLimits};
+
+/// Bytes read at once, for all connections of a worker in turn.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// Reads from one socket before the others get their turn.
+const READS_PER_TURN: usize = 4;
+/// Sockets reported ready at once.
+const EVENTS_PER_POLL: usize = 1024;
+
+/// The sockets of one worker and the shard they feed.
+pub(crate) struct Drive {
+    shard: Shard,
+    clock: Clock,
+    inbound: InboundLimits,
+    poll: Poll,
+    /// Tells the runtime when `poll` has something to report.
+    watch: AsyncFd<Registry>,
+    events: Events,
+    links: Vec<Option<Link>>,
+    scratch: Vec<u8>,
+    /// Connections whose socket holds more than one turn's reads.
+    ready: VecDeque<u32>,
+    /// Bytes kept of messages that are not whole or not yet taken.
+    unfinished: usize,
+    lingering: usize,
+    tick: u32,
+    slots: Vec<u32>,
+    notices: Vec<Notice>,
+    throttle: Throttle<{ Denial::COUNT }>,
+}
+
+/// The transport's side of a connection.
+struct Link {
+    socket: TcpStream,
+    reader: Reader,
+    /// What was read beyond a command that waits.
+    held: Option<Box<Held>>,
+    /// The socket was reported readable and not read to its end.
+    has_unread: bool,
+    peer_closed: bool,
+    is_lingering: bool,
+}
+
+/// Bytes that wait for a command's answer.
+struct Held {
+    kind: FrameKind,
+    /// The rest of the frame in which the command stood.
+    payload: Vec<u8>,
+    /// What followed that frame.
+    rest: Vec<u8>,
+}
+
+impl Drive {
+    pub(crate) fn new(shard: Shard, clock: Clock, inbound: InboundLimits) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        #[expect(
+            deprecated,
+            reason = "safe here, as a registry owns its descriptor; the successor is unsafe to call"
+        )]
+        let watch = AsyncFd::with_interest(registry, tokio::io::Interest::READABLE)?;
+        Ok(Self {
+            shard,
+            clock,
+            inbound,
+            poll,
+            watch,
+            events: Events::with_capacity(EVENTS_PER_POLL),
+            links: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES],
+            ready: VecDeque::new(),
+            unfinished: 0,
+            lingering: 0,
+            tick: 0,
+            slots: Vec::new(),
+            notices: Vec::new(),
+            throttle: Throttle::new(),
+        })
+    }
+
+    /// Waits until a socket is reported ready.
+    pub(crate) async fn ready(&mut self) -> io::Result<()> {
+        self.watch.readable_mut().await?.clear_ready();
+        Ok(())
+    }
+
+    pub(crate) fn connection_count(&self) -> u32 {
+        self.shard.connection_count()
+    }
+
+    /// Registers sockets whose handshake is done.
+    pub(crate) fn arrive(&mut self, arrivals: &RefCell<VecDeque<Arrival>>) {
+        loop {
+            let Some(arrival) = arrivals.borrow_mut().pop_front() else {
+                return;
+            };
+            let Arrival { socket, variant, greeting, mut early } = arrival;
+            let now = self.clock.now();
+            let mut socket = TcpStream::from_std(socket);
+            let slot = self.shard.open(variant, greeting, now);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) = self.poll.registry().register(&mut socket, Token(slot as usize), interest) {
+                tracing::warn!(%error, "a connection could not be watched");
+                self.shard.gone(slot, now);
+                continue;
+            }
+            if self.links.len() <= slot as usize {
+                self.links.resize_with(slot as usize + 1, || None);
+            }
+            let (reader, held) = (Reader::default(), None);
+            let link =
+                Link { socket, reader, held, has_unread: false, peer_closed: false, is_lingering: false };
+            self.links[slot as usize] = Some(link);
+            if !early.is_empty() {
+                let mut bytes = std::mem::take(&mut early).to_vec();
+                self.guarded(slot, now, |drive| drive.digest(slot, &mut bytes, now));
+            }
+        }
+    }
+
+    /// Serves mail, sockets and time, and writes to a slice of the connections that have something to
+    /// receive. Returns whether work is left, and the moment of the turn.
+    pub(crate) fn turn(&mut self) -> io::Result<(bool, Moment)> {
+        let now = self.clock.now();
+        let mail_waits = self.shard.on_mail(now);
+        self.serve_sockets(now)?;
+        self.serve_resumed(now);
+        if now.tick() != self.tick {
+            self.tick = now.tick();
+            self.serve_time(now);
+        }
+        let more_to_write = self.flush_slice(now);
+        self.shard.flush_requests();
+        self.shard.shed(self.unfinished, now);
+        self.write_notices(now);
+        Ok((mail_waits || more_to_write || !self.ready.is_empty(), now.moment))
+    }
+
+    /// Writes what can be written at once and drops every socket.
+    pub(crate) fn finish(&mut self, patience: Duration) {
+        let deadline = self.clock.moment() + patience;
+        while self.flush_slice(self.clock.now()) && self.clock.moment() < deadline {}
+        self.links.clear();
+    }
+
+    fn serve_sockets(&mut self, now: Now) -> io::Result<()> {
+        for _ in 0..self.ready.len() {
+            if let Some(slot) = self.ready.pop_front() {
+                self.guarded(slot, now, |drive| drive.receive(slot, now));
+            }
+        }
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        match self.poll.poll(&mut events, Some(Duration::ZERO)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        for event in &events {
+            let slot = event.token().0 as u32;
+            if event.is_writable() {
+                self.shard.writable(slot);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                if let Some(link) = self.link(slot) {
+                    link.peer_closed |= event.is_read_closed() || event.is_error();
+                }
+                self.guarded(slot, now, |drive| drive.receive(slot, now));
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    /// Runs one connection's part of the turn. Its panic ends that connection and no other.
+    fn guarded(&mut self, slot: u32, now: Now, part: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| part(self))).is_err() {
+            if self.scratch.is_empty() {
+                self.scratch = vec![0; SCRATCH_BYTES];
+            }
+            tracing::error!(slot, "handling a connection panicked; it is closed");
+            self.shard.close_after_panic(slot, now);
+        }
+    }
+
+    fn link(&mut self, slot: u32) -> Option<&mut Link> {
+        self.links.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Reads from a socket for as long as its commands may be taken, a few reads at most.
+    fn receive(&mut self, slot: u32, now: Now) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for _ in 0..READS_PER_TURN {
+            if !self.receive_once(slot, &mut scratch, now) {
+                self.scratch = scratch;
+                return;
+            }
+        }
+        self.scratch = scratch;
+        self.ready.push_back(slot);
+    }
+
+    /// Reads once. True when the socket may hold more.
+    fn receive_once(&mut self, slot: u32, scratch: &mut [u8], now: Now) -> bool {
+        let takes_input = self.shard.is_ready(slot) || !self.shard.is_open(slot);
+        let Some(link) = self.link(slot) else {
+            return false;
+        };
+        if !takes_input || link.held.is_some() {
+            link.has_unread = true;
+            return false;
+        }
+        link.has_unread = false;
+        match link.socket.read(scratch) {
+            Ok(0) => self.drop_link(slot, now),
+            Ok(count) => {
+                // A read that does not fill the buffer has emptied the socket, unless its end is there too.
+                let has_more = count == scratch.len() || link.peer_closed;
+                if self.shard.is_open(slot) {
+                    self.digest(slot, &mut scratch[..count], now);
+                }
+                return has_more;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => self.drop_link(slot, now),
+        }
+        false
+    }
+
+    /// Takes frames out of what was read.
+    fn digest(&mut self, slot: u32, input: &mut [u8], now: Now) {
+        let Some(link) = self.link(slot) else {
+            return;
+        };
+        let (kept, was_unfinished) = (link.reader.kept(), link.reader.is_unfinished());
+        self.digest_frames(slot, input, now);
+        let Some(link) = self.links.get(slot as usize).and_then(Option::as_ref) else {
+            return;
+        };
+        self.unfinished = self.unfinished + link.reader.kept() - kept;
+        if was_unfinished != link.reader.is_unfinished() {
+            let is_unfinished = link.reader.is_unfinished();
+            self.shard.message_began(slot, is_unfinished, now);
+        }
+    }
+
+    fn digest_frames(&mut self, slot: u32, mut input: &mut [u8], now: Now) {
+        while !input.is_empty() {
+            let inbound = self.inbound;
+            let Some(link) = self.links.get_mut(slot as usize).and_then(Option::as_mut) else {
+                return;
+            };
+            // The item borrows from the part that was taken; what follows it is split off first.
+            let taken = match link.reader.read(input, &inbound) {
+                Ok(read) => (read.taken, read.item),
+                Err(reason) => return self.shard.close(slot, reason, now),
+            };
+            let (taken, Some(item)) = taken else {
+                return;
+            };
+            match self.take_item(slot, item, now) {
+                Taken::Next => input = &mut std::mem::take(&mut input)[taken..],
+                Taken::Hold(kind, payload) => {
+                    let rest = input[taken..].to_vec();
+                    return self.hold(slot, Held { kind, payload, rest });
+                }
+                Taken::Closed => return,
+            }
+        }
+    }
+
+    fn take_item(&mut self, slot: u32, item: Item<'_>, now: Now) -> Taken {
+        match item {
+            Item::Message(kind, payload) => {
+                match self.shard.on_frame(slot, Frame { kind, payload: &payload }, now) {
+                    Progress::Taken => Taken::Next,
+                    Progress::Waits { rest } => Taken::Hold(kind, payload[payload.len() - rest..].to_vec()),
+                    Progress::Closed => Taken::Closed,
+                }
+            }
+            Item::Ping(payload) => {
+                let mut answer = Vec::new();
+                websocket::pong(&payload, &mut answer);
+                self.shard.send(slot, Bytes::from(answer), now);
+                Taken::Next
+            }
+            Item::Pong => Taken::Next,
+            Item::Close(code) => {
+                let mut answer = Vec::new();
+                websocket::farewell(code, &mut answer);
+                self.shard.close_in_answer(slot, Bytes::from(answer), now);
+                Taken::Closed
+            }
+        }
+    }
+
+    fn hold(&mut self, slot: u32, held: Held) {
+        self.unfinished += held.size();
+        if let Some(link) = self.link(slot) {
+            link.held = Some(Box::new(held));
+        }
+    }
+
+    /// Goes on with connections whose waiting command was answered.
+    fn serve_resumed(&mut self, now: Now) {
+        let mut slots = std::mem::take(&mut self.slots);
+        self.shard.take_resumed(&mut slots);
+        for slot in slots.drain(..) {
+            self.guarded(slot, now, |drive| drive.resume(slot, now));
+        }
+        self.slots = slots;
+    }
+
+    fn resume(&mut self, slot: u32, now: Now) {
+        if let Some(held) = self.link(slot).and_then(|link| link.held.take()) {
+            self.unfinished -= held.size();
+            let Held { kind, payload, mut rest } = *held;
+            if !payload.is_empty() {
+                match self.shard.on_frame(slot, Frame { kind, payload: &payload }, now) {
+                    Progress::Taken => {}
+                    Progress::Waits { rest: left } => {
+                        let payload = payload[payload.len() - left..].to_vec();
+                        return self.hold(slot, Held { kind, payload, rest });
+                    }
+                    Progress::Closed => return,
+                }
+            }
+            self.digest(slot, &mut rest, now);
+        }
+        if self.link(slot).is_some_and(|link| link.has_unread) {
+            self.receive(slot, now);
+        }
+    }
+
+    fn serve_time(&mut self, now: Now) {
+        let mut resets = std::mem::take(&mut self.slots);
+        self.shard.on_tick(now, &mut resets);
+        for slot in resets.drain(..) {
+            if let Some(link) = self.link(slot) {
+                // Nobody will read what is queued: let the kernel forget it too.
+                SockRef::from(&link.socket).set_linger(Some(Duration::ZERO)).ok();
+            }
+            self.drop_link(slot, now);
+        }
+        self.slots = resets;
+    }
+
+    /// Writes to some of the connections that have something to receive; true when others are left.
+    fn flush_slice(&mut self, now: Now) -> bool {
+        for _ in 0..limits::FLUSH_SLICE {
+            let Some(slot) = self.shard.next_dirty() else {
+                return false;
+            };
+            self.flush(slot, now);
+        }
+        self.shard.has_dirty()
+    }
+
+    fn flush(&mut self, slot: u32, now: Now) {
+        let clock = self.clock;
+        let Some(link) = self.links.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let outcome = self.shard.flush(slot, |slices| write(&mut link.socket, slices, clock));
+        match outcome {
+            Flush::Empty | Flush::Blocked => {}
+            Flush::Failed => self.drop_link(slot, now),
+            Flush::Finished => self.shut(slot, now),
+        }
+    }
+
+    /// The close frame is out: shuts the write side and waits for the peer, which drops unread input here
+    /// instead of answering it with a reset that would hide the close code.
+    fn shut(&mut self, slot: u32, now: Now) {
+        let may_linger = self.lingering < limits::LINGERING_PER_WORKER_MAX;
+        let Some(link) = self.link(slot) else {
+            return;
+        };
+        if !may_linger || link.socket.shutdown(Shutdown::Write).is_err() {
+            return self.drop_link(slot, now);
+        }
+        link.is_lingering = true;
+        // Input that was left unread while a command waited is discarded like all that follows.
+        let has_unread = link.has_unread;
+        let held = link.held.take();
+        self.unfinished -= held.map_or(0, |held| held.size());
+        self.lingering += 1;
+        self.shard.linger(slot, now);
+        if has_unread {
+            self.receive(slot, now);
+        }
+    }
+
+    fn drop_link(&mut self, slot: u32, now: Now) {
+        if let Some(link) = self.links.get_mut(slot as usize).and_then(Option::take) {
+            self.lingering -= usize::from(link.is_lingering);
+            self.unfinished -= link.reader.kept() + link.held.map_or(0, |held| held.size());
+            self.shard.gone(slot, now);
+        }
+    }
+
+    fn write_notices(&mut self, now: Now) {
+        self.shard.take_notices(&mut self.notices);
+        for notice in self.notices.drain(..) {
+            log::write(notice, &mut self.throttle, now.moment);
+        }
+    }
+}
+
+/// What became of one item.
+enum Taken {
+    Next,
+    Hold(FrameKind, Vec<u8>),
+    Closed,
+}
+
+impl Held {
+    fn size(&self) -> usize {
+        self.payload.len() + self.rest.len()
+    }
+}
+
+fn write(socket: &mut TcpStream, slices: &[IoSlice<'_>], clock: Clock) -> Written {
+    loop {
+        let written = match slices {
+            [single] => socket.write(single),
+            several => socket.write_vectored(several),
+        };
+        match written {
+            Ok(0) => return Written::Failed,
+            Ok(count) => return Written::Bytes(count, clock.moment()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
+            Err(_) => return Written::Failed,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Log lines that a client could cause any number of: each kind is written now and then, with a count.
+
+use std::time::Duration;
+
+use auth::TokenRefusal;
+use engine::{Denial, Notice};
+use model::{CloseReason, Moment};
+
+/// Between two lines of one kind.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Lets a line of each kind through every ten seconds.
+pub(crate) struct Throttle<const KINDS: usize> {
+    kinds: [(Option<Moment>, u32); KINDS],
+}
+
+impl<const KINDS: usize> Throttle<KINDS> {
+    pub(crate) fn new() -> Self {
+        Self { kinds: [(None, 0); KINDS] }
+    }
+
+    /// Whether a line of this kind may be written; if so, how many were not since the last.
+    pub(crate) fn admit(&mut self, kind: usize, now: Moment) -> Option<u32> {
+        let (last, unsaid) = &mut self.kinds[kind];
+        if last.is_some_and(|last| now.since(last) < PAUSE) {
+            *unsaid += 1;
+            return None;
+        }
+        *last = Some(now);
+        Some(std::mem::take(unsaid))
+    }
+}
+
+/// Writes what happened to a connection.
+pub(crate) fn write(notice: Notice, throttle: &mut Throttle<{ Denial::COUNT }>, now: Moment) {
+    match notice {
+        Notice::Denied(denial) => {
+            let Some(unsaid) = throttle.admit(denial.index(), now) else {
+                return;
+            };
+            let reason = Denial::labels().nth(denial.index()).unwrap_or_default();
+            let (setting, hint) = explain(denial);
+            tracing::warn!(reason, setting, hint, unsaid, "token refused");
+        }
+        Notice::Closed { client, reason: reason @ CloseReason::Gone } => {
+            tracing::debug!(%client, code = reason.code(), "connection closed by its client");
+        }
+        Notice::Closed { client, reason } => {
+            tracing::info!(%client, code = reason.code(), reason = %reason.text(), "connection closed");
+        }
+    }
+}
+
+fn explain(denial: Denial) -> (&'static str, &'static str) {
+    match denial {
+        Denial::NoToken => ("client.insecure", "clients must send a token with their connect command"),
+        Denial::KeyUnknown => {
+            ("token.algorithms", "no key is configured for the algorithm that the token names")
+        }
+        Denial::Token(refusal) => (refusal.setting().unwrap_or("token"), TokenRefusal::hint(refusal)),
+        Denial::TokenMismatch => ("token", "the token is valid, but for another user, client or channel"),
+    }
+}

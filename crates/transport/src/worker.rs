@@ -1,0 +1,156 @@
+//! One worker thread: its runtime, its door, and the turn in which sockets, mail and time are served.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::{Mailbox, Place, Policy, Shard, WorkerMail};
+use model::{Moment, limits};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::door::{Door, Fallback, Route};
+use crate::drive::Drive;
+use crate::log::Throttle;
+use crate::{Admission, Clock, InboundLimits, Pulse};
+
+/// How other threads reach a worker.
+pub struct WorkerLink {
+    /// Mail for its shard.
+    pub mailbox: Arc<Mailbox<WorkerMail>>,
+    /// Its signs of life.
+    pub pulse: Pulse,
+    adopted: Arc<Mailbox<TcpStream>>,
+    wake: Arc<Notify>,
+    stop: AtomicBool,
+}
+
+/// What a worker is made of.
+pub struct WorkerSetup {
+    /// Its place in the node.
+    pub place: Place,
+    /// What clients may do.
+    pub policy: Arc<Policy>,
+    /// The clock that all threads share.
+    pub clock: Clock,
+    /// Where it accepts.
+    pub listeners: Vec<TcpListener>,
+    /// The clients' paths.
+    pub routes: Arc<[Route]>,
+    /// Who may connect.
+    pub admission: Arc<Admission>,
+    /// Answers what is not a client path.
+    pub fallback: Option<Fallback>,
+    /// What a client may send.
+    pub inbound: InboundLimits,
+    /// All workers, in the order of their ids.
+    pub workers: Arc<[WorkerLink]>,
+}
+
+impl WorkerLink {
+    /// A link to a worker that has yet to start.
+    pub fn new() -> Self {
+        /// Sockets that other workers may hand over at once.
+        const ADOPTED_MAX: usize = 1024;
+        let wake = Arc::new(Notify::new());
+        let waker = |wake: &Arc<Notify>| {
+            let wake = Arc::clone(wake);
+            Box::new(move || wake.notify_one())
+        };
+        let (entries, bytes) = (limits::WORKER_MAILBOX_ENTRIES_MAX, limits::WORKER_MAILBOX_BYTES_MAX);
+        Self {
+            mailbox: Arc::new(Mailbox::new(entries, bytes, waker(&wake))),
+            adopted: Arc::new(Mailbox::new(ADOPTED_MAX, usize::MAX, waker(&wake))),
+            pulse: Pulse::default(),
+            wake,
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    /// Ends the worker: what waits to be accepted is dropped, and so is every socket.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+}
+
+impl Default for WorkerLink {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs a worker on this thread until it is stopped.
+pub fn run_worker(setup: WorkerSetup) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(serve(setup))
+}
+
+async fn serve(setup: WorkerSetup) -> io::Result<()> {
+    let WorkerSetup { place, policy, clock, listeners, routes, admission, fallback, inbound, workers } =
+        setup;
+    let worker = place.worker;
+    let link = &workers[usize::from(worker.0)];
+    let door = Rc::new(Door {
+        worker,
+        clock,
+        routes,
+        admission,
+        fallback,
+        adopted: workers.iter().map(|link| Arc::clone(&link.adopted)).collect(),
+        arrivals: RefCell::new(VecDeque::new()),
+        wake: Arc::clone(&link.wake),
+        handshakes: RefCell::new(JoinSet::new()),
+        throttle: RefCell::new(Throttle::new()),
+    });
+    let mut acceptors = JoinSet::new();
+    for listener in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        acceptors.spawn_local(Rc::clone(&door).accept(listener));
+    }
+    let shard = Shard::new(place, policy, clock.now());
+    let drive = Drive::new(shard, clock, inbound)?;
+    let ended = turn_until_stopped(drive, &door, link).await;
+    acceptors.shutdown().await;
+    ended
+}
+
+/// The worker's loop. Each turn serves, in this order: arrivals, mail, sockets, time; then one slice of
+/// connections is written to. While work is left the runtime gets its turn in between, so that accepts and
+/// handshakes go on; otherwise the loop sleeps until mail, a socket or the next tick.
+async fn turn_until_stopped(mut drive: Drive, door: &Rc<Door>, link: &WorkerLink) -> io::Result<()> {
+    let mut ticker = tokio::time::interval(Moment::TICK);
+    ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut adopted = Vec::new();
+    while !link.stop.load(Ordering::Acquire) {
+        link.adopted.take(&mut adopted);
+        for socket in adopted.drain(..) {
+            if let Err(error) = door.adopt(socket) {
+                tracing::debug!(%error, "socket of another worker was lost");
+            }
+        }
+        drive.arrive(&door.arrivals);
+        let (has_more, now) = drive.turn()?;
+        let handshakes = door.handshakes.borrow().len() as u32;
+        door.admission.set_count(door.worker, drive.connection_count() + handshakes);
+        link.pulse.beat(now);
+        if has_more {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            biased;
+            () = link.wake.notified() => {}
+            ready = drive.ready() => ready?,
+            _ = ticker.tick() => {}
+        }
+    }
+    drive.finish(Duration::from_secs(1));
+    Ok(())
+}
