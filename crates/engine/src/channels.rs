@@ -167,9 +167,9 @@ impl Channels {
     pub(crate) fn subscribe(&mut self, slot: u32, connection: &mut Connection, subscription: Subscription) {
         let channel = subscription.channel;
         let index =
-            self.subscriptions.insert(Subscription { next: connection.subscriptions, ..subscription });
-        connection.subscriptions = index;
-        connection.subscription_count += 1;
+            self.subscriptions.insert(Subscription { next: connection.subscriptions.first, ..subscription });
+        connection.subscriptions.first = index;
+        connection.subscriptions.count += 1;
         if let Some(channel) = self.channels.get_mut(channel) {
             let position =
                 channel.group_mut(connection.variant).members.push(Member { slot, subscription: index });
@@ -182,16 +182,16 @@ impl Channels {
     /// Ends a connection's subscription. The channel stays pinned for the caller to let go.
     pub(crate) fn unsubscribe(&mut self, connection: &mut Connection, channel: u32) -> Option<Subscription> {
         let mut previous = NONE;
-        let mut index = connection.subscriptions;
+        let mut index = connection.subscriptions.first;
         while self.subscriptions.get(index)?.channel != channel {
             (previous, index) = (index, self.subscriptions.get(index)?.next);
         }
         let subscription = self.subscriptions.remove(index)?;
         match self.subscriptions.get_mut(previous) {
             Some(previous) => previous.next = subscription.next,
-            None => connection.subscriptions = subscription.next,
+            None => connection.subscriptions.first = subscription.next,
         }
-        connection.subscription_count -= 1;
+        connection.subscriptions.count -= 1;
         let channel = self.channels.get_mut(channel)?;
         let members = &mut channel.group_mut(connection.variant).members;
         if let Some(moved) = members.remove(subscription.position)
@@ -213,7 +213,7 @@ impl Channels {
         connection: &Connection,
         channel: u32,
     ) -> Option<&mut Subscription> {
-        let mut index = connection.subscriptions;
+        let mut index = connection.subscriptions.first;
         while self.subscriptions.get(index)?.channel != channel {
             index = self.subscriptions.get(index)?.next;
         }
@@ -222,7 +222,7 @@ impl Channels {
 
     /// Everything a connection is subscribed to.
     pub(crate) fn subscriptions_of(&self, connection: &Connection) -> impl Iterator<Item = &Subscription> {
-        let first = self.subscriptions.get(connection.subscriptions);
+        let first = self.subscriptions.get(connection.subscriptions.first);
         std::iter::successors(first, |subscription| self.subscriptions.get(subscription.next))
     }
 }

@@ -19,25 +19,46 @@ pub(crate) struct Connection {
     /// The command that waits for an answer, if one does.
     pub(crate) pending: Option<Box<Pending>>,
     pub(crate) opened: Moment,
-    pub(crate) commands: TokenBucket,
-    /// First of the connection's subscriptions; they are chained.
-    pub(crate) subscriptions: u32,
-    pub(crate) subscription_count: u16,
-    /// Commands refused because of their rate, less those granted since.
-    pub(crate) overruns: u16,
+    pub(crate) commands: CommandRate,
+    pub(crate) subscriptions: SubscriptionList,
     /// When the token ends, in seconds of the wall clock; 0 when it does not.
     pub(crate) expires: u32,
-    /// When the next ping goes out or the pong is due.
-    pub(crate) heartbeat_due: u32,
-    /// How long the worker had stalled in all when the ping went out.
-    pub(crate) stalled_at_ping: u32,
+    pub(crate) heartbeat: Heartbeat,
     /// When the message that is arriving must be whole; [`NONE`] when none is.
     pub(crate) message_due: u32,
     pub(crate) phase: Phase,
     pub(crate) variant: Variant,
+    pub(crate) writing: Writing,
+}
+
+/// How many commands may still be taken.
+pub(crate) struct CommandRate {
+    pub(crate) bucket: TokenBucket,
+    /// Commands refused because of their rate, less those granted since.
+    pub(crate) overruns: u16,
+}
+
+/// A connection's subscriptions; they are chained.
+pub(crate) struct SubscriptionList {
+    pub(crate) first: u32,
+    pub(crate) count: u16,
+}
+
+/// Pings and pongs.
+pub(crate) struct Heartbeat {
+    /// When the next ping goes out or the pong is due.
+    pub(crate) due: u32,
+    /// How long the worker had stalled in all when the ping went out.
+    pub(crate) stalled_at_ping: u32,
     pub(crate) awaits_pong: bool,
+}
+
+/// Where a connection stands with the flushing of its outbox.
+#[derive(Default)]
+pub(crate) struct Writing {
+    /// It is in line to be written to.
     pub(crate) is_dirty: bool,
-    /// Whether a flush was cut short by a full socket.
+    /// A flush was cut short by a full socket.
     pub(crate) is_blocked: bool,
 }
 
@@ -113,19 +134,14 @@ impl Connection {
             info: None,
             pending: None,
             opened: now,
-            commands,
-            subscriptions: NONE,
-            subscription_count: 0,
-            overruns: 0,
+            commands: CommandRate { bucket: commands, overruns: 0 },
+            subscriptions: SubscriptionList { first: NONE, count: 0 },
             expires: 0,
-            heartbeat_due: NONE,
-            stalled_at_ping: 0,
+            heartbeat: Heartbeat { due: NONE, stalled_at_ping: 0, awaits_pong: false },
             message_due: NONE,
             phase: Phase::AwaitingConnect { due: stale_due },
             variant,
-            awaits_pong: false,
-            is_dirty: false,
-            is_blocked: false,
+            writing: Writing::default(),
         }
     }
 

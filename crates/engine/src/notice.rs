@@ -44,10 +44,43 @@ impl Denial {
         }
     }
 
+    /// The denial's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::KeyUnknown => "key_unknown",
+            Self::TokenMismatch => "token_mismatch",
+            Self::Token(refusal) => refusal.label(),
+        }
+    }
+
+    /// The setting that an operator should look at.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::NoToken => "client.insecure",
+            Self::KeyUnknown => "token.algorithms",
+            Self::Token(refusal) => refusal.setting().unwrap_or("token"),
+            Self::TokenMismatch => "token",
+        }
+    }
+
+    /// What is wrong, for the operator.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::NoToken => "clients must send a token with their connect command",
+            Self::KeyUnknown => "no key is configured for the algorithm that the token names",
+            Self::Token(refusal) => refusal.hint(),
+            Self::TokenMismatch => "the token is valid, but for another user, client or channel",
+        }
+    }
+
     /// The label of every denial.
     pub fn labels() -> impl Iterator<Item = &'static str> {
-        ["no_token", "key_unknown", "token_mismatch"]
+        let others = [Self::NoToken, Self::KeyUnknown, Self::TokenMismatch];
+        others
             .into_iter()
+            .chain(TokenRefusal::ALL.map(Self::Token))
+            .map(Self::label)
             .chain(TokenRefusal::ALL.map(TokenRefusal::label))
     }
 }

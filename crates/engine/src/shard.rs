@@ -6,6 +6,7 @@ mod deadlines;
 mod deliver;
 mod orders;
 mod subscribe;
+mod tokens;
 
 pub use deliver::{Flush, Written};
 
@@ -344,8 +345,10 @@ impl Shard {
     }
 
     fn touch(&mut self, slot: u32) {
-        if let Some(connection) = self.tables.connections.get_mut(slot).filter(|found| !found.is_dirty) {
-            connection.is_dirty = true;
+        if let Some(connection) =
+            self.tables.connections.get_mut(slot).filter(|found| !found.writing.is_dirty)
+        {
+            connection.writing.is_dirty = true;
             self.lists.dirty.push_back(slot);
         }
     }

@@ -32,10 +32,8 @@ impl ClientId {
         let mut bytes = random.to_be_bytes();
         bytes[0..2].copy_from_slice(&worker.0.to_be_bytes());
         bytes[2..6].copy_from_slice(&slot.to_be_bytes());
-        // The first six bytes are told apart from a counter by the random ones they are mixed with.
-        for at in 0..6 {
-            bytes[at] ^= bytes[at + 10];
-        }
+        let pad = pad(&bytes);
+        bytes.iter_mut().zip(pad).for_each(|(byte, pad)| *byte ^= pad);
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(bytes)
@@ -43,7 +41,8 @@ impl ClientId {
 
     /// The worker and slot that the id names. Anyone may have made it up: compare the whole id.
     pub fn place(&self) -> (WorkerId, u32) {
-        let at = |index: usize| self.0[index] ^ self.0[index + 10];
+        let pad = pad(&self.0);
+        let at = |index: usize| self.0[index] ^ pad[index];
         let worker = u16::from_be_bytes([at(0), at(1)]);
         (WorkerId(worker), u32::from_be_bytes([at(2), at(3), at(4), at(5)]))
     }
@@ -61,6 +60,15 @@ impl ClientId {
         let id = Self(value.to_be_bytes());
         (id.to_string() == text).then_some(id)
     }
+}
+
+/// What hides worker and slot: six bytes that follow from the id's last seven, which are random.
+fn pad(bytes: &[u8; 16]) -> [u8; 6] {
+    // Any odd number with many bits set spreads the random bits over all of the product's upper bytes.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let random = bytes[9..].iter().fold(0, |value, byte| (value << 8) | u64::from(*byte));
+    let [pad @ .., _, _] = random.wrapping_mul(SPREAD).to_be_bytes();
+    pad
 }
 
 impl fmt::Display for ClientId {

@@ -78,3 +78,17 @@ pub const INTERNAL_CONNECTIONS_MAX: usize = 4096;
 pub const INTERNAL_IDLE_MAX: Duration = Duration::from_secs(75);
 /// Bytes buffered for one request to the internal listener.
 pub const INTERNAL_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// API requests under way; beyond it they are refused with HTTP status 503.
+pub const API_REQUESTS_MAX: usize = 4096;
+/// What an API request may hold beyond one publication: names, tags, JSON around it.
+pub const API_OVERHEAD_BYTES: usize = 64 * 1024;
+/// What an API request with many channels or calls may hold beyond that.
+pub const API_BULK_BYTES: usize = 16 << 20;
+/// The body of an API request must be whole within this time.
+pub const API_BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// Commands of a batch that were not begun within this time are refused.
+pub const API_BATCH_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the outcome of a publication with an idempotency key is remembered.
+pub const IDEMPOTENCY_PERIOD: Duration = Duration::from_secs(300);
+/// Publications with an idempotency key that are remembered; the oldest makes room.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 262_144;

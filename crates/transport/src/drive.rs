@@ -2,25 +2,27 @@
 //! An idle connection is a descriptor in this thread's epoll and an entry in two tables; it has no task, no
 //! timer and no buffer of its own.
 
+mod receive;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use bytes::Bytes;
-use engine::{Denial, Flush, Notice, Progress, Shard, Written};
+use engine::{Denial, Flush, Notice, Shard, Written};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 use model::{Moment, Now, limits};
-use protocol::{Frame, FrameKind};
 use socket2::SockRef;
 use tokio::io::unix::AsyncFd;
 
+use receive::Held;
+
 use crate::door::Arrival;
 use crate::log::{self, Throttle};
-use crate::websocket::{self, Item, Reader};
+use crate::websocket::Reader;
 use crate::{Clock, InboundLimits};
 
 /// Bytes read at once, for all connections of a worker in turn.
@@ -62,15 +64,6 @@ struct Link {
     has_unread: bool,
     peer_closed: bool,
     is_lingering: bool,
-}
-
-/// Bytes that wait for a command's answer.
-struct Held {
-    kind: FrameKind,
-    /// The rest of the frame in which the command stood.
-    payload: Vec<u8>,
-    /// What followed that frame.
-    rest: Vec<u8>,
 }
 
 impl Drive {
@@ -209,152 +202,6 @@ impl Drive {
         self.links.get_mut(slot as usize)?.as_mut()
     }
 
-    /// Reads from a socket for as long as its commands may be taken, a few reads at most.
-    fn receive(&mut self, slot: u32, now: Now) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        for _ in 0..READS_PER_TURN {
-            if !self.receive_once(slot, &mut scratch, now) {
-                self.scratch = scratch;
-                return;
-            }
-        }
-        self.scratch = scratch;
-        self.ready.push_back(slot);
-    }
-
-    /// Reads once. True when the socket may hold more.
-    fn receive_once(&mut self, slot: u32, scratch: &mut [u8], now: Now) -> bool {
-        let takes_input = self.shard.is_ready(slot) || !self.shard.is_open(slot);
-        let Some(link) = self.link(slot) else {
-            return false;
-        };
-        if !takes_input || link.held.is_some() {
-            link.has_unread = true;
-            return false;
-        }
-        link.has_unread = false;
-        match link.socket.read(scratch) {
-            Ok(0) => self.drop_link(slot, now),
-            Ok(count) => {
-                // A read that does not fill the buffer has emptied the socket, unless its end is there too.
-                let has_more = count == scratch.len() || link.peer_closed;
-                if self.shard.is_open(slot) {
-                    self.digest(slot, &mut scratch[..count], now);
-                }
-                return has_more;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => self.drop_link(slot, now),
-        }
-        false
-    }
-
-    /// Takes frames out of what was read.
-    fn digest(&mut self, slot: u32, input: &mut [u8], now: Now) {
-        let Some(link) = self.link(slot) else {
-            return;
-        };
-        let (kept, was_unfinished) = (link.reader.kept(), link.reader.is_unfinished());
-        self.digest_frames(slot, input, now);
-        let Some(link) = self.links.get(slot as usize).and_then(Option::as_ref) else {
-            return;
-        };
-        self.unfinished = self.unfinished + link.reader.kept() - kept;
-        if was_unfinished != link.reader.is_unfinished() {
-            let is_unfinished = link.reader.is_unfinished();
-            self.shard.message_began(slot, is_unfinished, now);
-        }
-    }
-
-    fn digest_frames(&mut self, slot: u32, mut input: &mut [u8], now: Now) {
-        while !input.is_empty() {
-            let inbound = self.inbound;
-            let Some(link) = self.links.get_mut(slot as usize).and_then(Option::as_mut) else {
-                return;
-            };
-            // The item borrows from the part that was taken; what follows it is split off first.
-            let taken = match link.reader.read(input, &inbound) {
-                Ok(read) => (read.taken, read.item),
-                Err(reason) => return self.shard.close(slot, reason, now),
-            };
-            let (taken, Some(item)) = taken else {
-                return;
-            };
-            match self.take_item(slot, item, now) {
-                Taken::Next => input = &mut std::mem::take(&mut input)[taken..],
-                Taken::Hold(kind, payload) => {
-                    let rest = input[taken..].to_vec();
-                    return self.hold(slot, Held { kind, payload, rest });
-                }
-                Taken::Closed => return,
-            }
-        }
-    }
-
-    fn take_item(&mut self, slot: u32, item: Item<'_>, now: Now) -> Taken {
-        match item {
-            Item::Message(kind, payload) => {
-                match self.shard.on_frame(slot, Frame { kind, payload: &payload }, now) {
-                    Progress::Taken => Taken::Next,
-                    Progress::Waits { rest } => Taken::Hold(kind, payload[payload.len() - rest..].to_vec()),
-                    Progress::Closed => Taken::Closed,
-                }
-            }
-            Item::Ping(payload) => {
-                let mut answer = Vec::new();
-                websocket::pong(&payload, &mut answer);
-                self.shard.send(slot, Bytes::from(answer), now);
-                Taken::Next
-            }
-            Item::Pong => Taken::Next,
-            Item::Close(code) => {
-                let mut answer = Vec::new();
-                websocket::farewell(code, &mut answer);
-                self.shard.close_in_answer(slot, Bytes::from(answer), now);
-                Taken::Closed
-            }
-        }
-    }
-
-    fn hold(&mut self, slot: u32, held: Held) {
-        self.unfinished += held.size();
-        if let Some(link) = self.link(slot) {
-            link.held = Some(Box::new(held));
-        }
-    }
-
-    /// Goes on with connections whose waiting command was answered.
-    fn serve_resumed(&mut self, now: Now) {
-        let mut slots = std::mem::take(&mut self.slots);
-        self.shard.take_resumed(&mut slots);
-        for slot in slots.drain(..) {
-            self.guarded(slot, now, |drive| drive.resume(slot, now));
-        }
-        self.slots = slots;
-    }
-
-    fn resume(&mut self, slot: u32, now: Now) {
-        if let Some(held) = self.link(slot).and_then(|link| link.held.take()) {
-            self.unfinished -= held.size();
-            let Held { kind, payload, mut rest } = *held;
-            if !payload.is_empty() {
-                match self.shard.on_frame(slot, Frame { kind, payload: &payload }, now) {
-                    Progress::Taken => {}
-                    Progress::Waits { rest: left } => {
-                        let payload = payload[payload.len() - left..].to_vec();
-                        return self.hold(slot, Held { kind, payload, rest });
-                    }
-                    Progress::Closed => return,
-                }
-            }
-            self.digest(slot, &mut rest, now);
-        }
-        if self.link(slot).is_some_and(|link| link.has_unread) {
-            self.receive(slot, now);
-        }
-    }
-
     fn serve_time(&mut self, now: Now) {
         let mut resets = std::mem::take(&mut self.slots);
         self.shard.on_tick(now, &mut resets);
@@ -427,19 +274,6 @@ impl Drive {
         for notice in self.notices.drain(..) {
             log::write(notice, &mut self.throttle, now.moment);
         }
-    }
-}
-
-/// What became of one item.
-enum Taken {
-    Next,
-    Hold(FrameKind, Vec<u8>),
-    Closed,
-}
-
-impl Held {
-    fn size(&self) -> usize {
-        self.payload.len() + self.rest.len()
     }
 }
 

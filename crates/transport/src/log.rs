@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use auth::TokenRefusal;
 use engine::{Denial, Notice};
 use model::{CloseReason, Moment};
 
@@ -38,8 +37,7 @@ pub(crate) fn write(notice: Notice, throttle: &mut Throttle<{ Denial::COUNT }>, 
             let Some(unsaid) = throttle.admit(denial.index(), now) else {
                 return;
             };
-            let reason = Denial::labels().nth(denial.index()).unwrap_or_default();
-            let (setting, hint) = explain(denial);
+            let (reason, setting, hint) = (denial.label(), denial.setting(), denial.hint());
             tracing::warn!(reason, setting, hint, unsaid, "token refused");
         }
         Notice::Closed { client, reason: reason @ CloseReason::Gone } => {
@@ -48,16 +46,5 @@ pub(crate) fn write(notice: Notice, throttle: &mut Throttle<{ Denial::COUNT }>, 
         Notice::Closed { client, reason } => {
             tracing::info!(%client, code = reason.code(), reason = %reason.text(), "connection closed");
         }
-    }
-}
-
-fn explain(denial: Denial) -> (&'static str, &'static str) {
-    match denial {
-        Denial::NoToken => ("client.insecure", "clients must send a token with their connect command"),
-        Denial::KeyUnknown => {
-            ("token.algorithms", "no key is configured for the algorithm that the token names")
-        }
-        Denial::Token(refusal) => (refusal.setting().unwrap_or("token"), TokenRefusal::hint(refusal)),
-        Denial::TokenMismatch => ("token", "the token is valid, but for another user, client or channel"),
     }
 }

@@ -78,12 +78,12 @@ impl Shard {
         let Some(connection) = self.tables.connections.get_mut(slot) else {
             return Err(CloseReason::Gone);
         };
-        if connection.commands.take(rate, now.moment).is_some() {
-            connection.overruns = connection.overruns.saturating_sub(1);
+        if connection.commands.bucket.take(rate, now.moment).is_some() {
+            connection.commands.overruns = connection.commands.overruns.saturating_sub(1);
             return Ok(true);
         }
-        connection.overruns += 1;
-        if connection.overruns > limits::COMMAND_OVERRUNS_MAX {
+        connection.commands.overruns += 1;
+        if connection.commands.overruns > limits::COMMAND_OVERRUNS_MAX {
             return Err(CloseReason::TooManyRequests);
         }
         Ok(false)
@@ -299,10 +299,10 @@ impl Shard {
         let Some(connection) = self.tables.connections.get_mut(slot) else {
             return Outcome::Closed;
         };
-        if !std::mem::replace(&mut connection.awaits_pong, false) {
+        if !std::mem::replace(&mut connection.heartbeat.awaits_pong, false) {
             return self.close_for(slot, CloseReason::BadRequest, now);
         }
-        connection.heartbeat_due = now.tick_in(interval.saturating_sub(timeout));
+        connection.heartbeat.due = now.tick_in(interval.saturating_sub(timeout));
         self.arm(slot, now);
         Outcome::Granted
     }

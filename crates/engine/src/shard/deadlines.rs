@@ -74,7 +74,7 @@ impl Shard {
                 let ends = subscriptions
                     .map(|entry| expiry_tick(entry.expires, limits::EXPIRED_SUBSCRIPTION_DELAY, now));
                 let earliest = ends.min().unwrap_or(NONE);
-                connection.heartbeat_due.min(connection.message_due).min(pending).min(expiry).min(earliest)
+                connection.heartbeat.due.min(connection.message_due).min(pending).min(expiry).min(earliest)
             }
         }
     }
@@ -165,21 +165,21 @@ impl Shard {
         let Some(connection) = self.tables.connections.get_mut(slot) else {
             return;
         };
-        if connection.phase != Phase::Live || connection.heartbeat_due > tick {
+        if connection.phase != Phase::Live || connection.heartbeat.due > tick {
             return;
         }
-        if !connection.awaits_pong {
-            connection.awaits_pong = true;
-            connection.stalled_at_ping = stalled;
-            connection.heartbeat_due = now.tick_in(self.policy.client.pong_timeout.0);
+        if !connection.heartbeat.awaits_pong {
+            connection.heartbeat.awaits_pong = true;
+            connection.heartbeat.stalled_at_ping = stalled;
+            connection.heartbeat.due = now.tick_in(self.policy.client.pong_timeout.0);
             self.tell(slot, &Event::Ping);
             return self.settle(now);
         }
         // Clients do not pay for our stall: what this worker slept through since the ping is given back, once.
-        let slept = stalled.saturating_sub(connection.stalled_at_ping);
+        let slept = stalled.saturating_sub(connection.heartbeat.stalled_at_ping);
         if slept > 0 {
-            connection.stalled_at_ping = stalled;
-            connection.heartbeat_due =
+            connection.heartbeat.stalled_at_ping = stalled;
+            connection.heartbeat.due =
                 tick + slept.min(now.tick_in(self.policy.client.pong_timeout.0) - tick);
             return;
         }

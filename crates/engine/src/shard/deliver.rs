@@ -96,8 +96,8 @@ impl Shard {
                     == Push::Overflowed
                 {
                     slow.push(member.slot);
-                } else if !connection.is_dirty {
-                    connection.is_dirty = true;
+                } else if !connection.writing.is_dirty {
+                    connection.writing.is_dirty = true;
                     self.lists.dirty.push_back(member.slot);
                 }
             }
@@ -148,8 +148,8 @@ impl Shard {
         loop {
             let slot = self.lists.dirty.pop_front()?;
             if let Some(connection) = self.tables.connections.get_mut(slot) {
-                connection.is_dirty = false;
-                if !connection.is_blocked {
+                connection.writing.is_dirty = false;
+                if !connection.writing.is_blocked {
                     return Some(slot);
                 }
             }
@@ -164,7 +164,7 @@ impl Shard {
     /// The socket of a connection takes bytes again.
     pub fn writable(&mut self, slot: u32) {
         if let Some(connection) = self.tables.connections.get_mut(slot)
-            && std::mem::replace(&mut connection.is_blocked, false)
+            && std::mem::replace(&mut connection.writing.is_blocked, false)
         {
             self.touch(slot);
         }
@@ -192,7 +192,7 @@ impl Shard {
             self.counters.sent_bytes += taken as u64;
             self.tables.outboxes.advance(&mut connection.outbox, taken, at, &mut self.sent);
             if taken < wanted {
-                connection.is_blocked = true;
+                connection.writing.is_blocked = true;
                 return Flush::Blocked;
             }
         }

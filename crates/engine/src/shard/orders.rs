@@ -106,7 +106,7 @@ impl Shard {
         };
         let known = self.tables.channels.find(grant.channel.as_str());
         let has = |channel| self.tables.channels.subscription(connection, channel).is_some();
-        let is_full = usize::from(connection.subscription_count) >= limits::CHANNELS_PER_CONNECTION_MAX
+        let is_full = usize::from(connection.subscriptions.count) >= limits::CHANNELS_PER_CONNECTION_MAX
             || self.lists.granted.len() >= limits::UNSENT_REQUESTS_MAX;
         if known.is_some_and(has) || is_full {
             return;

@@ -1,15 +1,15 @@
 //! Subscriptions: asked for, waiting for their channel to be joined, made, refreshed and ended.
 
-use auth::{ServerGrant, SubscriptionGrant, TokenRefusal, Verdict};
-use model::{ChannelName, CloseReason, Now, RawJson, Refusal, RequestId, UnixTime, limits};
+use auth::ServerGrant;
+use model::{ChannelName, Now, RawJson, Refusal, RequestId, UnixTime, limits};
 use protocol::{CommandKind, Event, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
 
 use super::Shard;
 use super::commands::{Outcome, seconds, ttl};
+use super::tokens::Turned;
 use crate::channels::{ChannelKey, Standing, Subscription, Waiter};
 use crate::connection::{Awaited, Origin, Phase, Wanted};
 use crate::mail::NodeRequest;
-use crate::notice::Denial;
 use crate::rules::{Asker, NamespaceId};
 
 impl Shard {
@@ -61,7 +61,7 @@ impl Shard {
         if known.is_some_and(|known| self.tables.channels.subscription(connection, known).is_some()) {
             return Err(Refusal::AlreadySubscribed);
         }
-        if usize::from(connection.subscription_count) >= limits::CHANNELS_PER_CONNECTION_MAX {
+        if usize::from(connection.subscriptions.count) >= limits::CHANNELS_PER_CONNECTION_MAX {
             return Err(Refusal::LimitExceeded);
         }
         let name = ChannelName::parse(channel).map_err(|_| Refusal::BadRequest)?;
@@ -73,49 +73,6 @@ impl Shard {
         let connection = self.tables.connections.get(slot).ok_or(Refusal::Internal)?;
         let asker = Asker { user: self.tables.users.name(&connection.user), is_subscribed: false };
         self.policy.rules.may_subscribe(namespace, name, asker)
-    }
-
-    fn check_subscription_token(
-        &mut self,
-        slot: u32,
-        name: &ChannelName,
-        token: &str,
-        now: Now,
-    ) -> Result<Option<SubscriptionGrant>, Turned> {
-        match self.policy.verifier.verify_subscription(token, now.unix) {
-            Verdict::Granted(grant) => {
-                if !self.is_meant_for(slot, name, &grant) {
-                    self.deny(Denial::TokenMismatch);
-                    return Err(Turned::Out(CloseReason::InvalidToken));
-                }
-                if grant.expires.is_some_and(|expires| expires <= now.unix) {
-                    return Err(Turned::Down(Refusal::Expired));
-                }
-                Ok(Some(grant))
-            }
-            Verdict::Refused(TokenRefusal::Expired) => {
-                self.deny(Denial::Token(TokenRefusal::Expired));
-                Err(Turned::Down(Refusal::TokenExpired))
-            }
-            Verdict::Refused(refusal) => {
-                self.deny(Denial::Token(refusal));
-                Err(Turned::Down(Refusal::PermissionDenied))
-            }
-            Verdict::KeyUnknown(_) => {
-                self.deny(Denial::KeyUnknown);
-                Err(Turned::Down(Refusal::PermissionDenied))
-            }
-        }
-    }
-
-    fn is_meant_for(&self, slot: u32, name: &ChannelName, grant: &SubscriptionGrant) -> bool {
-        let Some(connection) = self.tables.connections.get(slot) else {
-            return false;
-        };
-        let client = grant.client.as_deref();
-        grant.channel == *name
-            && *grant.user == *self.tables.users.name(&connection.user)
-            && client.is_none_or(|client| client == connection.client.to_string())
     }
 
     /// Pins a channel for a subscription to come. True when it is joined already.
@@ -189,7 +146,7 @@ impl Shard {
             return;
         };
         connection.phase = Phase::Live;
-        connection.heartbeat_due = heartbeat;
+        connection.heartbeat.due = heartbeat;
         let (client, expires) = (connection.client, connection.expires);
         self.counters.connect_duration.observe(now.moment.since(connection.opened));
         let mut told: Vec<(ChannelName, Option<Box<RawJson>>)> = Vec::with_capacity(wanted.len());
@@ -349,49 +306,6 @@ impl Shard {
             Some(Awaited::Publish) | None => {}
         }
     }
-
-    pub(super) fn on_refresh_subscription(
-        &mut self,
-        slot: u32,
-        request: RequestId,
-        channel: &str,
-        token: &str,
-        now: Now,
-    ) -> Outcome {
-        if token.is_empty() {
-            return Outcome::Refused(Refusal::BadRequest);
-        }
-        let Some(index) = self.tables.channels.find(channel) else {
-            return Outcome::Refused(Refusal::PermissionDenied);
-        };
-        let name = self.tables.channels.get(index).map(|channel| channel.name.clone());
-        let subscribed = self
-            .tables
-            .connections
-            .get(slot)
-            .is_some_and(|connection| self.tables.channels.subscription(connection, index).is_some());
-        let (Some(name), true) = (name, subscribed) else {
-            return Outcome::Refused(Refusal::PermissionDenied);
-        };
-        let grant = match self.check_subscription_token(slot, &name, token, now) {
-            Ok(Some(grant)) => grant,
-            Ok(None) => return Outcome::Refused(Refusal::BadRequest),
-            Err(Turned::Down(Refusal::PermissionDenied)) | Err(Turned::Out(_)) => {
-                self.close(slot, CloseReason::InvalidToken, now);
-                return Outcome::Closed;
-            }
-            Err(Turned::Down(refusal)) => return Outcome::Refused(refusal),
-        };
-        if let Some(connection) = self.tables.connections.get(slot)
-            && let Some(subscription) = self.tables.channels.subscription_mut(connection, index)
-        {
-            subscription.expires = seconds(grant.expires);
-            subscription.info = grant.info;
-        }
-        self.arm(slot, now);
-        self.tell(slot, &Event::SubscriptionRefreshed { request, ttl: ttl(grant.expires, now) });
-        Outcome::Granted
-    }
 }
 
 /// What a subscription to come will be.
@@ -400,10 +314,4 @@ pub(super) struct Terms {
     pub(super) expires: Option<UnixTime>,
     pub(super) info: Option<Box<RawJson>>,
     pub(super) data: Option<Box<RawJson>>,
-}
-
-/// A request is turned down, or its connection out.
-enum Turned {
-    Down(Refusal),
-    Out(CloseReason),
 }
