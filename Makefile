@@ -1,2 +1,43 @@
-run:
+.PHONY: help run build test conformance bench fmt lint docs
+
+help: ## Shows what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Starts a node to play with, and prints the address of a chat page
 	cargo run -p cli --bin fanfare -- serve --dev
+
+build: ## Builds the program for production: target/release/fanfare
+	cargo build --release --locked -p cli --bin fanfare
+
+test: ## Runs all tests, then two client libraries against a real node; installs what they need
+	cargo test --workspace
+	conformance/centrifuge-js/run.sh
+	conformance/cent/run.sh
+
+conformance: ## Runs the long lanes: WebSocket suite, browser, quickstart, churn, bench in small
+	conformance/autobahn/run.sh
+	conformance/browser/run.sh
+	conformance/quickstart/run.sh
+	conformance/churn/run.sh
+	conformance/bench/run.sh
+
+bench: ## Tells how to measure a node
+	@echo 'A figure needs a release build and a quiet machine:'
+	@echo
+	@echo '  make build'
+	@echo '  export FANFARE__TOKEN__HMAC_SECRET=$$(openssl rand -hex 32) FANFARE__API__KEY=$$(openssl rand -hex 32)'
+	@echo '  FANFARE__CHANNELS__CLIENT_SUBSCRIBE=true target/release/fanfare serve &'
+	@echo '  target/release/fanfare bench --pid $$!'
+	@echo
+	@echo 'target/release/fanfare bench --help has the workloads and their sizes.'
+
+fmt: ## Formats the code
+	cargo fmt --all
+
+lint: ## Checks the format, and lints with warnings as errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: ## Writes the pages that are generated from the code
+	UPDATE_EXPECT=1 cargo test -q -p edge --test configuration
+	UPDATE_EXPECT=1 cargo test -q -p edge --lib openapi

@@ -162,7 +162,6 @@ fn socket(to: SocketAddr, nth: usize) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
     socket.set_linger(Some(Duration::ZERO))?;
-    if std::env::var("QA").is_ok() { socket.set_tcp_quickack(false)?; }
     if matches!(to, SocketAddr::V4(v4) if v4.ip().is_loopback()) {
         socket.bind(&SocketAddr::from((source(nth), 0)).into())?;
     }

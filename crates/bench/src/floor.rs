@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use crate::client::Table;
 use crate::connection::Speech;
 use crate::error::Fault;
@@ -45,7 +47,7 @@ impl Floor {
         cpu: Option<usize>,
         stage: &Stage,
     ) -> Result<Self, BenchError> {
-        let streams = connect(table, count).map_err(|error| Fault::Io(error).at(stage.name()))?;
+        let streams = connect(table, count, stage)?;
         let (orders, taken) = sync_channel(ORDERS_MAX);
         let (answer, answers) = sync_channel(1);
         let sender = Sender { streams, clock, frame: Vec::new() };
@@ -152,18 +154,25 @@ impl Sender {
 }
 
 /// Both ends of `count` connections; the receiving ends go to the table.
-fn connect(table: &mut Table, count: usize) -> std::io::Result<Vec<TcpStream>> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
+fn connect(table: &mut Table, count: usize, stage: &Stage) -> Result<Vec<TcpStream>, BenchError> {
+    let failed = |error| Fault::Io(error).at(stage.name());
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
+    // A receive timeout bounds `accept` too.
+    SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let mut streams = Vec::with_capacity(count);
     for _ in 0..count {
-        table.open_at_once(address, Speech::Frames)?;
-        let (stream, _) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        streams.push(stream);
+        stage.check(Instant::now())?;
+        streams.push(connect_one(table, &listener).map_err(failed)?);
     }
     Ok(streams)
+}
+
+fn connect_one(table: &mut Table, listener: &TcpListener) -> std::io::Result<TcpStream> {
+    table.open_at_once(listener.local_addr()?, Speech::Frames)?;
+    let (stream, _) = listener.accept()?;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl Options {
             receivers: 1000,
             payload: 128,
             outstanding: vec![1, 4, 16],
-            fanout_phase: Duration::from_secs(2),
+            fanout_phase: Duration::from_secs(3),
             publisher: PublisherKind::Http,
             rate: 50,
             rate_phase: Duration::from_secs(5),

@@ -20,13 +20,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use transport::{Admission, Fallback};
 
+use crate::api::{self, Api, NodeIdentity};
 use crate::composition::Mode;
 use crate::config::Config;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::start_error::StartError;
 use crate::threads::{self, BrokerLink};
-use crate::{drain, internal, metrics};
+use crate::{demo, drain, internal, metrics};
 
 /// What the control thread works with.
 pub(crate) struct Control {
@@ -61,8 +62,14 @@ pub(crate) fn spawn(
 impl Control {
     fn router(&self) -> Router {
         let metrics = metrics::Scrape::new(self);
-        let router = Router::new().merge(self.health.clone().router()).merge(metrics.router());
-        router
+        let identity = NodeIdentity::new(&self.public, self.version, self.handle.clock().moment());
+        let api = Api::new(self.handle.clone(), &self.config.api, identity);
+        let router =
+            Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
+        if !self.config.demo.enabled {
+            return router;
+        }
+        router.merge(demo::router(self.public.first().map_or(0, SocketAddr::port)))
     }
 
     async fn run(

@@ -8,10 +8,11 @@ use std::thread::JoinHandle;
 use auth::Verifier;
 use engine::{Node, Place, Policy, Rules};
 use model::WorkerId;
+use protocol::Encoders;
 use tokio::sync::Notify;
 use transport::{
-    Admission, AdmissionRules, Clock, WorkerLink, WorkerSetup, cpu_quota, memory_limit,
-    raise_descriptor_limit, run_worker,
+    Admission, AdmissionRules, Clock, Fallback, InboundLimits, Route, WorkerLink, WorkerSetup, cpu_quota,
+    memory_limit, raise_descriptor_limit, run_worker,
 };
 
 use crate::composition::{Composition, Mode};
@@ -44,7 +45,7 @@ struct Plan {
 impl Edge {
     /// Starts a node. Every fault that an operator can mend is found before a client is let in.
     pub fn start(config: &Config, composition: Composition) -> Result<Self, StartError> {
-        let plan = Plan::new(config)?;
+        let mut plan = Plan::new(config)?;
         let public = addresses(plan.public.first());
         let internal = plan.internal.as_ref().map_or_else(|| public.clone(), |list| addresses(Some(list)));
         let broker = BrokerLink::new();
@@ -65,7 +66,8 @@ impl Edge {
             public: public.clone(),
         };
         let stop = Arc::new(Notify::new());
-        let (fallback, control) = control::spawn(control, plan.internal, broker.clone(), Arc::clone(&stop))?;
+        let (fallback, control) =
+            control::spawn(control, plan.internal.take(), broker.clone(), Arc::clone(&stop))?;
 
         let mut threads = vec![control];
         let mailboxes = links.iter().map(|link| Arc::clone(&link.mailbox)).collect();
@@ -77,24 +79,13 @@ impl Edge {
             hasher.clone(),
         );
         threads.push(spawn_broker(broker.clone(), node, plan.clock)?);
-        let routes = composition.routes.into();
-        for (index, listeners) in plan.public.into_iter().enumerate() {
-            let worker = WorkerId(index as u16);
-            let mailbox = Arc::clone(&links[index].mailbox);
-            let (node, encoders, dice) = (Arc::clone(&broker.mailbox), encoders.clone(), hasher.clone());
-            let setup = WorkerSetup {
-                place: Place { worker, mailbox, node, encoders, dice },
-                policy: Arc::clone(&plan.policy),
-                clock: plan.clock,
-                listeners,
-                routes: Arc::clone(&routes),
-                admission: Arc::clone(&admission),
-                fallback: fallback.clone(),
-                inbound: composition.inbound,
-                workers: Arc::clone(&links),
-            };
-            threads.push(spawn_worker(setup, index)?);
-        }
+        let common = Common { broker: &broker, links: &links, admission: &admission, fallback, hasher };
+        threads.extend(common.spawn_workers(
+            &mut plan,
+            composition.routes,
+            &encoders,
+            composition.inbound,
+        )?);
         tracing::info!(
             public = %list(&public),
             internal = %list(&internal),
@@ -136,6 +127,48 @@ impl Edge {
     }
 }
 
+/// What every worker gets a share of.
+struct Common<'a> {
+    broker: &'a BrokerLink,
+    links: &'a Arc<[WorkerLink]>,
+    admission: &'a Arc<Admission>,
+    fallback: Option<Fallback>,
+    hasher: RandomState,
+}
+
+impl Common<'_> {
+    fn spawn_workers(
+        &self,
+        plan: &mut Plan,
+        routes: Vec<Route>,
+        encoders: &Encoders,
+        inbound: InboundLimits,
+    ) -> Result<Vec<JoinHandle<()>>, StartError> {
+        let routes: Arc<[Route]> = routes.into();
+        let lists = std::mem::take(&mut plan.public).into_iter().enumerate();
+        lists
+            .map(|(index, listeners)| {
+                let worker = WorkerId(index as u16);
+                let mailbox = Arc::clone(&self.links[index].mailbox);
+                let node = Arc::clone(&self.broker.mailbox);
+                let (encoders, dice) = (encoders.clone(), self.hasher.clone());
+                let setup = WorkerSetup {
+                    place: Place { worker, mailbox, node, encoders, dice },
+                    policy: Arc::clone(&plan.policy),
+                    clock: plan.clock,
+                    listeners,
+                    routes: Arc::clone(&routes),
+                    admission: Arc::clone(self.admission),
+                    fallback: self.fallback.clone(),
+                    inbound,
+                    workers: Arc::clone(self.links),
+                };
+                spawn_worker(setup, index)
+            })
+            .collect()
+    }
+}
+
 impl Plan {
     fn new(config: &Config) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit();
@@ -146,7 +179,8 @@ impl Plan {
         }
         warn(config, &verifier);
         let workers = if config.workers == 0 { cpu_quota() } else { config.workers };
-        let is_shared = config.public.address == config.internal.address;
+        // Port 0 stands for any free port, so twice the same text need not be the same address.
+        let is_shared = config.public.address == config.internal.address && config.public.address.port() != 0;
         let bind = |setting, address, sharers| {
             transport::bind(address, sharers).map_err(|error| StartError::Bind { setting, error })
         };

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "below the transport line clocks are read")]
 
+mod api;
 mod composition;
 pub mod config;
 mod control;
+mod demo;
 mod drain;
 mod edge;
 mod handle;

@@ -60,6 +60,10 @@ pub(crate) struct Writing {
     pub(crate) is_dirty: bool,
     /// A flush was cut short by a full socket.
     pub(crate) is_blocked: bool,
+    /// It is held back for an answer to come.
+    pub(crate) is_corked: bool,
+    /// It was held back for long enough.
+    pub(crate) is_late: bool,
 }
 
 /// How far a connection has come.

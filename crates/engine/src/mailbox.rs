@@ -1,5 +1,6 @@
 //! Bounded queues between threads: many entries, one lock, one wake-up. Knows nothing of what it carries.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A queue into one thread.
@@ -42,6 +43,26 @@ impl<T> Mailbox<T> {
         inner.queue.push(entry);
         self.wake_owner(inner);
         Ok(())
+    }
+
+    /// Adds entries from the front of `queue`, each with its bytes, for as long as there is room.
+    pub fn offer_from(&self, queue: &mut VecDeque<(T, usize)>) {
+        let mut inner = self.lock();
+        let mut added = false;
+        while let Some((_, bytes)) = queue.front() {
+            if !inner.has_room(self, *bytes) {
+                break;
+            }
+            if let Some((entry, bytes)) = queue.pop_front() {
+                inner.offered += 1;
+                inner.bytes += bytes;
+                inner.queue.push(entry);
+                added = true;
+            }
+        }
+        if added {
+            self.wake_owner(inner);
+        }
     }
 
     /// Adds an entry that its owner's own request made room for.

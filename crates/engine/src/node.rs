@@ -32,8 +32,13 @@ pub struct Node {
     hasher: RandomState,
     publishers: Slab<Publisher>,
     requests: Vec<NodeRequest>,
+    /// Backends to be told once this batch's mail is handed over: the orders that they give next must not
+    /// overtake what they published.
+    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     counters: NodeCounters,
 }
+
+type Outcome = Result<(), Refusal>;
 
 struct Worker {
     mailbox: Arc<Mailbox<WorkerMail>>,
@@ -66,14 +71,27 @@ impl Node {
         let counters = NodeCounters { publications: vec![[0; 2]; rules.names().len()], ..Default::default() };
         let workers = workers.into_iter().map(|mailbox| Worker { mailbox, outgoing: Vec::new() }).collect();
         let (channels, publishers) = (Slab::new(), Slab::new());
-        let (index, requests) = (HashTable::new(), Vec::new());
-        Self { broker, rules, encoders, workers, channels, index, hasher, publishers, requests, counters }
+        let (index, requests, answers) = (HashTable::new(), Vec::new(), Vec::new());
+        Self {
+            broker,
+            rules,
+            encoders,
+            workers,
+            channels,
+            index,
+            hasher,
+            publishers,
+            requests,
+            answers,
+            counters,
+        }
     }
 
     /// Carries out everything that waits in `mailbox`.
     pub fn on_requests(&mut self, mailbox: &Mailbox<NodeRequest>) {
         let mut requests = std::mem::take(&mut self.requests);
         mailbox.take(&mut requests);
+        self.poll_broker();
         for request in requests.drain(..) {
             match request {
                 NodeRequest::Join { worker, channel, key } => self.join(worker, channel, key),
@@ -85,6 +103,10 @@ impl Node {
         }
         self.requests = requests;
         self.hand_over();
+        for (reply, outcome) in self.answers.drain(..) {
+            // The caller may have given up waiting.
+            reply.send(outcome).ok();
+        }
     }
 
     fn join(&mut self, worker: WorkerId, name: ChannelName, key: ChannelKey) {
@@ -129,8 +151,9 @@ impl Node {
     fn publish(&mut self, request: PublishRequest) {
         let from_api = usize::from(matches!(request.publisher, Publisher::Api(_)));
         self.counters.publications[request.namespace.index()][from_api] += 1;
-        let ticket = self.publishers.insert(request.publisher);
-        self.broker.publish(Ticket(u64::from(ticket)), &request.channel, request.publication);
+        let index = self.publishers.insert(request.publisher);
+        let ticket = ticket(index, self.publishers.generation(index));
+        self.broker.publish(ticket, &request.channel, request.publication);
     }
 
     fn count(&mut self, reply: oneshot::Sender<NodeCounters>, mailbox_depth: usize) {
@@ -156,21 +179,30 @@ impl Node {
         let Some(channel) = self.find(name).and_then(|index| self.channels.get_mut(index)) else {
             return;
         };
-        channel.last = Some(last);
+        let passed = channel.last.filter(|passed| passed.epoch == last.epoch);
+        // A broker that joins anew may have lost some, but unsays nothing.
+        let lost = passed.map_or(Some(0), |passed| last.offset.checked_sub(passed.offset));
+        if let Some(lost) = lost {
+            self.counters.holes += lost;
+            channel.last = Some(last);
+        }
         let name = channel.name.clone();
         for (worker, key) in channel.joined.list() {
             self.mail(worker, WorkerMail::Joined { channel: key, name: name.clone() }, None);
         }
     }
 
-    fn on_published(&mut self, ticket: Ticket, outcome: Result<(), Refusal>) {
-        let publisher = u32::try_from(ticket.0).ok().and_then(|ticket| self.publishers.remove(ticket));
-        match publisher {
+    fn on_published(&mut self, answered: Ticket, outcome: Outcome) {
+        let index = answered.0 as u32;
+        // An answer given twice must not reach the next publisher in its place.
+        if ticket(index, self.publishers.generation(index)) != answered {
+            return;
+        }
+        match self.publishers.remove(index) {
             Some(Publisher::Connection { connection, request }) => {
                 self.mail(connection.worker, WorkerMail::Published { connection, request, outcome }, None);
             }
-            // The caller may have given up waiting.
-            Some(Publisher::Api(reply)) => drop(reply.send(outcome)),
+            Some(Publisher::Api(reply)) => self.answers.push((reply, outcome)),
             None => {}
         }
     }
@@ -179,7 +211,11 @@ impl Node {
         let Some(channel) = self.find(name).and_then(|index| self.channels.get_mut(index)) else {
             return;
         };
-        if let Some(last) = channel.last.filter(|last| last.epoch == position.epoch) {
+        // What comes before the join is in effect nobody is promised.
+        let Some(last) = channel.last else {
+            return;
+        };
+        if last.epoch == position.epoch {
             if position.offset <= last.offset {
                 self.counters.duplicates += 1;
                 return;
@@ -232,6 +268,11 @@ impl Node {
             .find(hash, |index| self.channels.get(*index).is_some_and(|channel| channel.name == *name))
             .copied()
     }
+}
+
+/// A publisher's place and how often it was used before.
+fn ticket(index: u32, generation: u32) -> Ticket {
+    Ticket((u64::from(generation) << 32) | u64::from(index))
 }
 
 impl Joined {

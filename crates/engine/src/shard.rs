@@ -22,7 +22,7 @@ use crate::channels::{Channels, Waiter};
 use crate::connection::{Connection, Phase, Wanted};
 use crate::counters::ShardCounters;
 use crate::mail::{NodeRequest, WorkerMail};
-use crate::mailbox::{Full, Mailbox};
+use crate::mailbox::Mailbox;
 use crate::notice::{Denial, Notice};
 use crate::outbox::{Outboxes, Push, Sent};
 use crate::policy::Policy;
@@ -77,10 +77,14 @@ struct Lists {
     inbox: VecDeque<WorkerMail>,
     mail: Vec<WorkerMail>,
     dirty: VecDeque<u32>,
+    /// Connections that have something to receive, but whose next answer will be ready in a moment.
+    corked: Vec<u32>,
     resumed: Vec<u32>,
-    unsent: VecDeque<NodeRequest>,
+    unsent: VecDeque<(NodeRequest, usize)>,
     /// Subscriptions that orders asked for, waiting for their channel.
     granted: Vec<(Waiter, Wanted)>,
+    /// Connections to be closed because their outbox had no room for a reply.
+    overflowed: Vec<u32>,
     notices: Vec<Notice>,
     fired: Vec<u32>,
 }
@@ -178,6 +182,10 @@ impl Shard {
                 Ok(Some(taken)) => {
                     rest = taken.rest;
                     self.on_command(slot, taken.request, taken.command, now);
+                    // What was sent along with a connect that is turned down is not done, and is no fault.
+                    if self.is_refused(slot) {
+                        rest = &[];
+                    }
                 }
                 Ok(None) => rest = &[],
                 Err(reason) => self.close(slot, reason, now),
@@ -254,13 +262,11 @@ impl Shard {
         self.tables.connections.get(slot).is_some_and(Connection::is_ready)
     }
 
-    /// Retries what the broker thread had no room for.
+    /// Hands the broker thread what was asked of it since the last time: many requests, one wake-up. What it
+    /// has no room for stays for the next time.
     pub fn flush_requests(&mut self) {
-        while let Some(request) = self.lists.unsent.pop_front() {
-            if let Err(Full(request)) = self.place.node.offer(request, 0) {
-                self.lists.unsent.push_front(request);
-                return;
-            }
+        if !self.lists.unsent.is_empty() {
+            self.place.node.offer_from(&mut self.lists.unsent);
         }
     }
 
@@ -268,6 +274,8 @@ impl Shard {
         if !self.is_open(slot) {
             return;
         }
+        // The bound holds for what was said before; the close frame alone may exceed it.
+        self.queue_replies();
         self.leave(slot, &reason);
         self.begin_replies(slot);
         let Some(connection) = self.tables.connections.get_mut(slot) else {
@@ -320,28 +328,33 @@ impl Shard {
 
     /// Queues what was said, and closes whoever had no room for it.
     fn settle(&mut self, now: Now) {
-        if let Some(slot) = self.queue_replies() {
+        self.queue_replies();
+        while let Some(slot) = self.lists.overflowed.pop() {
             self.close_slow(slot, now);
         }
     }
 
-    /// Moves `replies` into the outbox they are for. Returns the slot whose outbox had no room.
-    fn queue_replies(&mut self) -> Option<u32> {
+    /// Moves `replies` into the outbox they are for, if it has room.
+    fn queue_replies(&mut self) {
         let slot = std::mem::replace(&mut self.replying, NONE);
         if self.replies.is_empty() {
-            return None;
+            return;
         }
         let bytes = Bytes::copy_from_slice(&self.replies);
         self.replies.clear();
-        let connection = self.tables.connections.get_mut(slot)?;
+        let Some(connection) = self.tables.connections.get_mut(slot) else {
+            return;
+        };
         let outcome = if connection.is_open() {
             self.tables.outboxes.push_control(&mut connection.outbox, bytes, self.policy.outbox_bytes)
         } else {
             self.tables.outboxes.push_last(&mut connection.outbox, bytes);
             Push::Accepted
         };
+        if outcome == Push::Overflowed {
+            self.lists.overflowed.push(slot);
+        }
         self.touch(slot);
-        (outcome == Push::Overflowed).then_some(slot)
     }
 
     fn touch(&mut self, slot: u32) {
@@ -354,7 +367,7 @@ impl Shard {
     }
 
     fn close_slow(&mut self, slot: u32, now: Now) {
-        self.counters.overflows += 1;
+        self.counters.overflows += u64::from(self.is_open(slot));
         self.begin_close(slot, CloseReason::Slow, None, now);
         self.queue_replies();
     }
@@ -365,11 +378,7 @@ impl Shard {
     }
 
     fn ask_node(&mut self, request: NodeRequest, bytes: usize) {
-        if !self.lists.unsent.is_empty() {
-            self.lists.unsent.push_back(request);
-        } else if let Err(Full(request)) = self.place.node.offer(request, bytes) {
-            self.lists.unsent.push_back(request);
-        }
+        self.lists.unsent.push_back((request, bytes));
     }
 
     fn id_of(&self, slot: u32) -> ConnectionId {

@@ -46,9 +46,7 @@ impl Adapter for JsonAdapter {
         frame: Frame<'f>,
         _frames: &mut Frames<'_>,
     ) -> Result<Option<Taken<'f>>, CloseReason> {
-        command::take(frame.payload)
-            .map(Some)
-            .ok_or(CloseReason::BadRequest)
+        command::take(frame.payload).map(Some).ok_or(CloseReason::BadRequest)
     }
 
     fn on_event(&mut self, event: &Event<'_>, frames: &mut Frames<'_>) {

@@ -4,8 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// The longest a client waits for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::PATIENCE;
+
 const MASK: [u8; 4] = [0x5a, 0xa5, 0x3c, 0xc3];
 
 /// One WebSocket connection of a test.
@@ -21,12 +21,16 @@ pub enum Received {
     Text(String),
     /// A binary frame.
     Binary(Vec<u8>),
+    /// A ping.
+    Ping(Vec<u8>),
     /// A pong.
     Pong(Vec<u8>),
     /// A close frame: its code, 0 when it had none, and its text.
     Close(u16, String),
     /// The end of the stream.
     End,
+    /// The connection was reset: what was on its way may be lost.
+    Reset,
 }
 
 impl Client {
@@ -48,13 +52,19 @@ impl Client {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         );
         client.send_raw(request.as_bytes())?;
+        let head = client.head()?;
+        Ok((client, head))
+    }
+
+    /// Receives an HTTP response head.
+    pub fn head(&mut self) -> io::Result<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(end) = client.unread.windows(4).position(|window| window == b"\r\n\r\n") {
-                let head: Vec<u8> = client.unread.drain(..end + 4).collect();
-                return Ok((client, String::from_utf8_lossy(&head).into_owned()));
+            if let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head: Vec<u8> = self.unread.drain(..end + 4).collect();
+                return Ok(String::from_utf8_lossy(&head).into_owned());
             }
-            client.fill(deadline)?;
+            self.fill(deadline)?;
         }
     }
 
@@ -94,12 +104,40 @@ impl Client {
         frame
     }
 
+    /// A frame without a mask, which no client may send.
+    pub fn unmasked_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Self::frame(first, payload);
+        let mask_at = frame.len() - payload.len() - MASK.len();
+        frame.drain(mask_at..mask_at + MASK.len());
+        frame.truncate(mask_at);
+        frame[1] &= 0x7f;
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    /// Sends a close frame.
+    pub fn close(&mut self, code: u16, text: &str) {
+        let payload = [&code.to_be_bytes(), text.as_bytes()].concat();
+        self.send_raw(&Self::frame(0x88, &payload)).expect("the server reads");
+    }
+
+    /// Sends bytes and leaves with a reset, as a crashed process does: what it was sent stays unread.
+    ///
+    /// # Panics
+    /// When the server answers no ping.
+    pub fn reset_after(mut self, bytes: &[u8]) {
+        self.send_raw(&Self::frame(0x89, b"last")).expect("the server reads");
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        assert!(self.stream.peek(&mut [0]).expect("a pong") > 0, "the server left first");
+        self.send_raw(bytes).expect("the server reads");
+    }
+
     /// Receives the next frame.
     ///
     /// # Panics
-    /// When none comes in ten seconds.
+    /// When none comes in time.
     pub fn receive(&mut self) -> Received {
-        self.receive_within(PATIENCE).expect("a frame within ten seconds")
+        self.receive_within(PATIENCE).expect("a frame in time")
     }
 
     /// Receives the next frame, if one comes in time.
@@ -114,7 +152,8 @@ impl Client {
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                     return None;
                 }
-                Err(_) => return Some(Received::End),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Some(Received::End),
+                Err(_) => return Some(Received::Reset),
             }
         }
     }
@@ -126,9 +165,12 @@ impl Client {
     pub fn text(&mut self) -> String {
         match self.receive() {
             Received::Text(text) => text,
-            other @ (Received::Binary(_) | Received::Pong(_) | Received::Close(..) | Received::End) => {
-                panic!("a text frame was expected, not {other:?}")
-            }
+            other @ (Received::Binary(_)
+            | Received::Ping(_)
+            | Received::Pong(_)
+            | Received::Close(..)
+            | Received::End
+            | Received::Reset) => panic!("a text frame was expected, not {other:?}"),
         }
     }
 
@@ -137,8 +179,8 @@ impl Client {
         loop {
             match self.receive() {
                 Received::Close(code, text) => return (code, text),
-                Received::End => return (1006, String::new()),
-                Received::Text(_) | Received::Binary(_) | Received::Pong(_) => {}
+                Received::End | Received::Reset => return (1006, String::new()),
+                Received::Text(_) | Received::Binary(_) | Received::Ping(_) | Received::Pong(_) => {}
             }
         }
     }
@@ -172,6 +214,7 @@ impl Client {
                 let code = payload.first_chunk::<2>().map_or(0, |code| u16::from_be_bytes(*code));
                 Received::Close(code, text(payload.get(2..).unwrap_or_default()))
             }
+            9 => Received::Ping(payload),
             10 => Received::Pong(payload),
             _ => Received::Binary(payload),
         })

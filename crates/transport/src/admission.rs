@@ -98,7 +98,7 @@ impl Admission {
         self.rejected[rejection.index()].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// May one more connection be taken on?
+    /// May the connection be taken on whose handshake is counted already?
     pub(crate) fn admit(&self, now: Moment) -> Result<(), Rejection> {
         if self.total() > self.connection_limit {
             return Err(Rejection::ConnectionLimit);
@@ -137,6 +137,12 @@ impl Admission {
         address
     }
 
+    /// A worker begins a handshake; it counts until the next [`Self::set_count`]. Each worker counts its own
+    /// before it looks at the others', in one order for all: two at once may both be refused, never both admitted.
+    pub(crate) fn begin_handshake(&self, worker: WorkerId) {
+        self.counts[usize::from(worker.0)].0.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(crate) fn set_count(&self, worker: WorkerId, count: u32) {
         self.counts[usize::from(worker.0)].0.store(count, Ordering::Relaxed);
     }
@@ -159,7 +165,7 @@ impl Admission {
     }
 
     fn total(&self) -> u32 {
-        self.counts.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
+        self.counts.iter().map(|count| count.0.load(Ordering::SeqCst)).sum()
     }
 }
 

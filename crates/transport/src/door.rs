@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response, StatusCode, header};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use model::{WorkerId, limits};
 use protocol::Variant;
@@ -117,6 +117,13 @@ impl Door {
         Ok(())
     }
 
+    /// Handshakes under way.
+    pub(crate) fn handshake_count(&self) -> u32 {
+        let mut handshakes = self.handshakes.borrow_mut();
+        while handshakes.try_join_next().is_some() {}
+        handshakes.len() as u32
+    }
+
     fn receive(self: &Rc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) -> io::Result<()> {
         match self.admission.better_place(self.worker) {
             Some(other) => drop(self.adopted[usize::from(other.0)].offer(stream.into_std()?, 0)),
@@ -126,13 +133,12 @@ impl Door {
     }
 
     fn begin(self: &Rc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) {
-        let mut handshakes = self.handshakes.borrow_mut();
-        while handshakes.try_join_next().is_some() {}
-        if handshakes.len() >= limits::HANDSHAKES_PER_WORKER_MAX {
-            drop(handshakes);
+        if self.handshake_count() as usize >= limits::HANDSHAKES_PER_WORKER_MAX {
             return self.reject(Rejection::Overload, "too many handshakes at once");
         }
-        handshakes.spawn_local(Rc::clone(self).shake_hands(stream, peer.ip().to_canonical()));
+        self.admission.begin_handshake(self.worker);
+        let handshake = Rc::clone(self).shake_hands(stream, peer.ip().to_canonical());
+        self.handshakes.borrow_mut().spawn_local(handshake);
     }
 
     /// Serves HTTP on a socket until it is taken over or ends.
@@ -157,6 +163,8 @@ impl Door {
             }
         })
         .await;
+        // However it ended, the worker counts it no longer as under way.
+        self.wake.notify_one();
         let Some(Takeover { variant, greeting }) = taken else {
             return;
         };
@@ -165,7 +173,6 @@ impl Door {
         if let Ok(socket) = parts.io.into_inner().into_std() {
             let early = parts.read_buf;
             self.arrivals.borrow_mut().push_back(Arrival { socket, variant, greeting, early });
-            self.wake.notify_one();
         }
     }
 
@@ -213,9 +220,9 @@ impl Door {
             response.headers_mut().insert(header::RETRY_AFTER, self.retry_after());
             return Err(Box::new(response));
         }
-        if !fastwebsockets::upgrade::is_upgrade_request(request) {
+        if let Err(response) = require_upgrade(request) {
             self.admission.reject(Rejection::Handshake);
-            return Err(Box::new(text(StatusCode::UPGRADE_REQUIRED, "this path speaks WebSocket\n".into())));
+            return Err(response);
         }
         if let Err(rejection) = self.admission.admit_origin(request.headers()) {
             self.reject_origin(rejection, request.headers(), client(request.headers()));
@@ -263,13 +270,37 @@ fn ready(response: Response<Body>) -> BoxFuture<Result<Response<Body>, Infallibl
     Box::pin(std::future::ready(Ok(response)))
 }
 
-/// A plain answer.
+/// What the handshake asks of a request, up to its key.
+fn require_upgrade<B>(request: &Request<B>) -> Result<(), Box<Response<Body>>> {
+    const VERSION: &str = "13";
+    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
+        let body = "a WebSocket handshake is a GET request of HTTP/1.1\n";
+        return Err(Box::new(text(StatusCode::BAD_REQUEST, body.into())));
+    }
+    let version = request.headers().get(header::SEC_WEBSOCKET_VERSION);
+    let is_upgrade = fastwebsockets::upgrade::is_upgrade_request(request);
+    if is_upgrade && version.is_some_and(|version| version == VERSION) {
+        return Ok(());
+    }
+    let body = "this path speaks WebSocket, version 13\n";
+    let mut response = text(StatusCode::UPGRADE_REQUIRED, body.into());
+    let wanted = [(header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, VERSION)];
+    for (name, value) in wanted {
+        response.headers_mut().insert(name, header::HeaderValue::from_static(value));
+    }
+    // Beside `close`, which is there already: the header above is about this hop alone.
+    response.headers_mut().append(header::CONNECTION, header::HeaderValue::from_static("upgrade"));
+    Err(Box::new(response))
+}
+
+/// A plain answer, and the last one on its connection: who is refused holds no descriptor.
 fn text(status: StatusCode, body: String) -> Response<Body> {
     let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     response
 }
 

@@ -145,9 +145,10 @@ impl Drive {
             self.tick = now.tick();
             self.serve_time(now);
         }
-        let more_to_write = self.flush_slice(now);
+        // Before writing, so that the broker thread works meanwhile.
         self.shard.flush_requests();
-        self.shard.shed(self.unfinished, now);
+        let more_to_write = self.flush_slice(now);
+        self.shed(now);
         self.write_notices(now);
         Ok((mail_waits || more_to_write || !self.ready.is_empty(), now.moment))
     }
@@ -193,6 +194,8 @@ impl Drive {
             if self.scratch.is_empty() {
                 self.scratch = vec![0; SCRATCH_BYTES];
             }
+            // What the message that panicked was counted with is no longer known.
+            self.unfinished = self.links.iter().flatten().map(Link::unfinished).sum();
             tracing::error!(slot, "handling a connection panicked; it is closed");
             self.shard.close_after_panic(slot, now);
         }
@@ -252,8 +255,7 @@ impl Drive {
         link.is_lingering = true;
         // Input that was left unread while a command waited is discarded like all that follows.
         let has_unread = link.has_unread;
-        let held = link.held.take();
-        self.unfinished -= held.map_or(0, |held| held.size());
+        self.forget_unfinished(slot);
         self.lingering += 1;
         self.shard.linger(slot, now);
         if has_unread {
@@ -261,10 +263,32 @@ impl Drive {
         }
     }
 
+    /// Closes those who hold the most when all together hold too much.
+    fn shed(&mut self, now: Now) {
+        let mut closed = std::mem::take(&mut self.slots);
+        let links = &self.links;
+        let unfinished_of =
+            |slot: u32| links.get(slot as usize).and_then(Option::as_ref).map_or(0, Link::unfinished);
+        self.shard.shed(self.unfinished, unfinished_of, &mut closed, now);
+        for slot in closed.drain(..) {
+            self.forget_unfinished(slot);
+        }
+        self.slots = closed;
+    }
+
+    /// Frees what came in and will not be taken any more.
+    fn forget_unfinished(&mut self, slot: u32) {
+        if let Some(link) = self.links.get_mut(slot as usize).and_then(Option::as_mut) {
+            self.unfinished -= link.unfinished();
+            link.reader = Reader::default();
+            link.held = None;
+        }
+    }
+
     fn drop_link(&mut self, slot: u32, now: Now) {
         if let Some(link) = self.links.get_mut(slot as usize).and_then(Option::take) {
             self.lingering -= usize::from(link.is_lingering);
-            self.unfinished -= link.reader.kept() + link.held.map_or(0, |held| held.size());
+            self.unfinished -= link.unfinished();
             self.shard.gone(slot, now);
         }
     }
@@ -274,6 +298,13 @@ impl Drive {
         for notice in self.notices.drain(..) {
             log::write(notice, &mut self.throttle, now.moment);
         }
+    }
+}
+
+impl Link {
+    /// Bytes kept of a message that is not whole, or not yet taken.
+    fn unfinished(&self) -> usize {
+        self.reader.kept() + self.held.as_ref().map_or(0, |held| held.size())
     }
 }
 

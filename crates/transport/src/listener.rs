@@ -25,6 +25,19 @@ impl BindError {
 /// Opens `sharers` lists of listening sockets, one for each thread that accepts, each with a socket for every
 /// address that `wanted` stands for. A family that the machine lacks is left out while another is there.
 pub fn bind(wanted: ListenAddress, sharers: u16) -> Result<Vec<Vec<TcpListener>>, BindError> {
+    /// The port that the kernel chooses for one family may be in use in the other.
+    const CHOICES_MAX: usize = 16;
+    let mut choices = if wanted.port() == 0 { CHOICES_MAX } else { 1 };
+    loop {
+        choices -= 1;
+        match bind_once(wanted, sharers) {
+            Err(error) if error.is_taken() && choices > 0 => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn bind_once(wanted: ListenAddress, sharers: u16) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let mut lists: Vec<Vec<TcpListener>> = (0..sharers).map(|_| Vec::new()).collect();
     let mut port = None;
     let mut missing = None;

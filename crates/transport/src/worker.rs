@@ -137,8 +137,7 @@ async fn turn_until_stopped(mut drive: Drive, door: &Rc<Door>, link: &WorkerLink
         }
         drive.arrive(&door.arrivals);
         let (has_more, now) = drive.turn()?;
-        let handshakes = door.handshakes.borrow().len() as u32;
-        door.admission.set_count(door.worker, drive.connection_count() + handshakes);
+        door.admission.set_count(door.worker, drive.connection_count() + door.handshake_count());
         link.pulse.beat(now);
         if has_more {
             tokio::task::yield_now().await;

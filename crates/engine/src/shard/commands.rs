@@ -29,7 +29,8 @@ impl Shard {
             self.close(slot, reason, now);
             return;
         }
-        if kind != CommandKind::Pong {
+        // Neither has a number that a refusal could quote.
+        if !matches!(kind, CommandKind::Pong | CommandKind::Send) {
             match self.take_command_token(slot, now) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -89,18 +90,29 @@ impl Shard {
         Ok(false)
     }
 
-    /// Answers a refusal and counts the command, unless its answer is still to come.
-    pub(super) fn finish(&mut self, slot: u32, request: RequestId, kind: CommandKind, outcome: Outcome) {
-        let index = match outcome {
-            Outcome::Granted => 0,
-            Outcome::Refused(refusal) => {
-                self.tell(slot, &Event::Refused { request, refusal });
-                1 + refusal.index()
-            }
+    /// Ends a command at once, unless its answer is still to come.
+    fn finish(&mut self, slot: u32, request: RequestId, kind: CommandKind, outcome: Outcome) {
+        match outcome {
+            Outcome::Granted => self.conclude(slot, request, kind, Ok(())),
+            Outcome::Refused(refusal) => self.conclude(slot, request, kind, Err(refusal)),
             Outcome::Pending | Outcome::Closed => return,
-        };
-        self.counters.commands[kind.index()][index] += 1;
+        }
         self.counters.command_duration.observe(std::time::Duration::ZERO);
+    }
+
+    /// Counts a command and answers a refusal.
+    pub(super) fn conclude(
+        &mut self,
+        slot: u32,
+        request: RequestId,
+        kind: CommandKind,
+        outcome: Result<(), Refusal>,
+    ) {
+        if let Err(refusal) = outcome {
+            self.tell(slot, &Event::Refused { request, refusal });
+        }
+        let index = outcome.err().map_or(0, |refusal| 1 + refusal.index());
+        self.counters.commands[kind.index()][index] += 1;
     }
 
     fn close_for(&mut self, slot: u32, reason: CloseReason, now: Now) -> Outcome {
@@ -147,6 +159,11 @@ impl Shard {
             connection.phase = Phase::ConnectRefused { due };
         }
         Outcome::Refused(refusal)
+    }
+
+    pub(super) fn is_refused(&self, slot: u32) -> bool {
+        let phase = self.tables.connections.get(slot).map(|connection| connection.phase);
+        matches!(phase, Some(Phase::ConnectRefused { .. }))
     }
 
     fn on_granted(&mut self, slot: u32, request: RequestId, grant: ConnectionGrant, now: Now) -> Outcome {
@@ -302,7 +319,8 @@ impl Shard {
         if !std::mem::replace(&mut connection.heartbeat.awaits_pong, false) {
             return self.close_for(slot, CloseReason::BadRequest, now);
         }
-        connection.heartbeat.due = now.tick_in(interval.saturating_sub(timeout));
+        // Counted from the ping, however fast it was answered.
+        connection.heartbeat.due += now.tick_in(interval.saturating_sub(timeout)) - now.tick();
         self.arm(slot, now);
         Outcome::Granted
     }

@@ -6,7 +6,6 @@ use model::{CloseReason, Now, Refusal, UnixTime, limits};
 use protocol::{CommandKind, Event, UnsubscribeReason};
 
 use super::Shard;
-use super::commands::Outcome;
 use crate::connection::{Awaited, Connection, Origin, Phase};
 use crate::slab::NONE;
 
@@ -32,6 +31,7 @@ impl Shard {
         }
         self.lists.fired = fired;
         self.drain_some(now);
+        self.uncork();
         self.settle(now);
     }
 
@@ -117,19 +117,20 @@ impl Shard {
         else {
             return;
         };
-        let (outcome, kind) = match pending.what {
+        let kind = match pending.what {
             Awaited::Subscribe(wanted) => {
                 self.let_go(wanted.channel);
-                (Outcome::Refused(Refusal::Internal), CommandKind::Subscribe)
+                CommandKind::Subscribe
             }
             Awaited::Connect { wanted, .. } => {
                 wanted.into_iter().for_each(|wanted| self.let_go(wanted.channel));
-                (self.refuse_connect(slot, Refusal::Internal), CommandKind::Connect)
+                self.refuse_connect(slot, Refusal::Internal);
+                CommandKind::Connect
             }
-            Awaited::Publish => (Outcome::Refused(Refusal::Internal), CommandKind::Publish),
+            Awaited::Publish => CommandKind::Publish,
         };
-        self.finish(slot, pending.request, kind, outcome);
-        self.lists.resumed.push(slot);
+        self.conclude(slot, pending.request, kind, Err(Refusal::Internal));
+        self.resume(slot, pending.since, now);
         self.settle(now);
     }
 

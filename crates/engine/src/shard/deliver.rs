@@ -123,17 +123,10 @@ impl Shard {
             return;
         };
         connection.pending = None;
-        let index = match outcome {
-            Ok(()) => {
-                self.tell(id.slot, &Event::Published { request });
-                0
-            }
-            Err(refusal) => {
-                self.tell(id.slot, &Event::Refused { request, refusal });
-                1 + refusal.index()
-            }
-        };
-        self.counters.commands[CommandKind::Publish.index()][index] += 1;
+        if outcome.is_ok() {
+            self.tell(id.slot, &Event::Published { request });
+        }
+        self.conclude(id.slot, request, CommandKind::Publish, outcome);
         self.resume(id.slot, since, now);
     }
 
@@ -143,17 +136,41 @@ impl Shard {
         self.lists.resumed.push(slot);
     }
 
-    /// The next connection with something to write, if any. Each comes once until it is touched again.
+    /// The next connection with something to write, if any. Each comes once until it is touched again. One
+    /// whose command waits for its answer comes when that is there, so that both leave in one write; at the
+    /// next tick at the latest.
     pub fn next_dirty(&mut self) -> Option<u32> {
         loop {
             let slot = self.lists.dirty.pop_front()?;
-            if let Some(connection) = self.tables.connections.get_mut(slot) {
-                connection.writing.is_dirty = false;
-                if !connection.writing.is_blocked {
-                    return Some(slot);
-                }
+            let Some(connection) = self.tables.connections.get_mut(slot) else {
+                continue;
+            };
+            connection.writing.is_dirty = false;
+            if connection.writing.is_blocked {
+                continue;
             }
+            if connection.pending.is_some() && !connection.writing.is_late {
+                if !std::mem::replace(&mut connection.writing.is_corked, true) {
+                    self.lists.corked.push(slot);
+                }
+                continue;
+            }
+            connection.writing.is_late = false;
+            return Some(slot);
         }
+    }
+
+    /// Puts those who were held back until now in line again.
+    pub(super) fn uncork(&mut self) {
+        let mut corked = std::mem::take(&mut self.lists.corked);
+        for slot in corked.drain(..) {
+            if let Some(connection) = self.tables.connections.get_mut(slot) {
+                connection.writing.is_corked = false;
+                connection.writing.is_late = true;
+            }
+            self.touch(slot);
+        }
+        self.lists.corked = corked;
     }
 
     /// Whether a connection waits to be written to.
@@ -206,24 +223,33 @@ impl Shard {
         self.arm(slot, now);
     }
 
-    /// Closes the connections that hold the most, until all outboxes and `unfinished` inbound bytes are
-    /// within their bound again.
-    pub fn shed(&mut self, unfinished: usize, now: Now) {
+    /// Closes the connections that hold the most, until all outboxes and the `unfinished` inbound bytes are
+    /// within their bound again. `unfinished_of` says how many of those are a connection's; they are to be
+    /// forgotten for each that comes back in `closed`.
+    pub fn shed(
+        &mut self,
+        mut unfinished: usize,
+        unfinished_of: impl Fn(u32) -> usize,
+        closed: &mut Vec<u32>,
+        now: Now,
+    ) {
         let bound = self.policy.outbox_bytes_total;
         if self.tables.outboxes.bytes() + unfinished <= bound {
             return;
         }
-        let waiting = |slot: &u32| self.tables.connections.get(*slot).map_or(0, |found| found.outbox.bytes());
         let open = self.tables.connections.iter().filter(|(_, connection)| connection.is_open());
-        let mut slots: Vec<u32> = open.map(|(slot, _)| slot).filter(|slot| waiting(slot) > 0).collect();
-        slots.sort_unstable_by_key(waiting);
-        while let Some(slot) = slots.pop() {
+        let holdings = open.map(|(slot, connection)| (connection.outbox.bytes() + unfinished_of(slot), slot));
+        let mut holdings: Vec<(usize, u32)> = holdings.filter(|(bytes, _)| *bytes > 0).collect();
+        holdings.sort_unstable();
+        while let Some((_, slot)) = holdings.pop() {
             if self.tables.outboxes.bytes() + unfinished <= bound - bound / 8 {
                 return;
             }
             self.counters.overflows_total += 1;
             self.begin_close(slot, CloseReason::Slow, None, now);
             self.settle(now);
+            unfinished -= unfinished_of(slot).min(unfinished);
+            closed.push(slot);
         }
     }
 }

@@ -35,6 +35,7 @@ impl Shard {
             Order::Unsubscribe { target, channel, reply } => {
                 for slot in self.targets(&target) {
                     if let Some(channel) = self.tables.channels.find(channel.as_str()) {
+                        self.forget_orders(slot, |wanted| wanted.channel == channel);
                         self.revoke_subscription(slot, channel, UnsubscribeReason::Requested);
                     }
                 }
@@ -126,15 +127,17 @@ impl Shard {
         }
     }
 
-    /// Serves an order that waited for `channel`; false when none did.
-    pub(super) fn complete_order(&mut self, slot: u32, channel: u32, now: Now) -> bool {
-        let waits = |(waiter, wanted): &(Waiter, Wanted)| waiter.slot == slot && wanted.channel == channel;
-        let Some(index) = self.lists.granted.iter().position(waits) else {
-            return false;
-        };
-        let (_, wanted) = self.lists.granted.swap_remove(index);
-        self.add_granted(slot, wanted, now);
-        true
+    /// Serves the orders about a connection that waited for `channel`.
+    pub(super) fn complete_orders(&mut self, slot: u32, channel: u32, now: Now) {
+        while let Some(wanted) = self.take_order(slot, |wanted| wanted.channel == channel) {
+            self.add_granted(slot, wanted, now);
+        }
+    }
+
+    fn take_order(&mut self, slot: u32, which: impl Fn(&Wanted) -> bool) -> Option<Wanted> {
+        let waits = |(waiter, wanted): &(Waiter, Wanted)| waiter.slot == slot && which(wanted);
+        let index = self.lists.granted.iter().position(waits)?;
+        Some(self.lists.granted.swap_remove(index).1)
     }
 
     fn add_granted(&mut self, slot: u32, wanted: Wanted, now: Now) {
@@ -142,7 +145,7 @@ impl Shard {
         let Some(name) = self.tables.channels.get(channel).map(|channel| channel.name.clone()) else {
             return;
         };
-        if !self.add_subscription(slot, Subscription::new(channel, origin, expires, info)) {
+        if self.add_subscription(slot, Subscription::new(channel, origin, expires, info)).is_err() {
             return;
         }
         let terms = SubscriptionTerms { ttl: None, data: data.as_deref() };
@@ -150,10 +153,9 @@ impl Shard {
         self.arm(slot, now);
     }
 
-    /// Drops the orders that wait on behalf of a connection.
-    pub(super) fn forget_orders(&mut self, slot: u32) {
-        while let Some(index) = self.lists.granted.iter().position(|(waiter, _)| waiter.slot == slot) {
-            let (_, wanted) = self.lists.granted.swap_remove(index);
+    /// Drops the orders about a connection that still wait.
+    pub(super) fn forget_orders(&mut self, slot: u32, which: impl Fn(&Wanted) -> bool) {
+        while let Some(wanted) = self.take_order(slot, &which) {
             self.let_go(wanted.channel);
         }
     }

@@ -8,9 +8,10 @@ use super::Shard;
 use super::commands::{Outcome, seconds, ttl};
 use super::tokens::Turned;
 use crate::channels::{ChannelKey, Standing, Subscription, Waiter};
-use crate::connection::{Awaited, Origin, Phase, Wanted};
+use crate::connection::{Awaited, Connection, Origin, Phase, Wanted};
 use crate::mail::NodeRequest;
 use crate::rules::{Asker, NamespaceId};
+use crate::slab::Slab;
 
 impl Shard {
     pub(super) fn on_subscribe(
@@ -42,10 +43,10 @@ impl Shard {
         let terms = Terms { origin: Origin::Client, expires, info, data };
         match self.want(slot, &name, terms) {
             Err(refusal) => Outcome::Refused(refusal),
-            Ok((wanted, true)) => {
-                self.make_subscription(slot, request, wanted, now);
-                Outcome::Granted
-            }
+            Ok((wanted, true)) => match self.make_subscription(slot, request, wanted, now) {
+                Ok(()) => Outcome::Granted,
+                Err(refusal) => Outcome::Refused(refusal),
+            },
             Ok((wanted, false)) => {
                 let due = now.tick_in(limits::SUBSCRIBE_DEADLINE);
                 self.await_answer(slot, request, Awaited::Subscribe(wanted), due, now);
@@ -94,6 +95,7 @@ impl Shard {
         }
         let is_joined = match self.tables.channels.get_mut(channel).map(|channel| &mut channel.standing) {
             Some(Standing::Joining(waiters)) => {
+                make_room(waiters, &self.tables.connections);
                 waiters.push(Waiter { slot, generation });
                 false
             }
@@ -154,7 +156,8 @@ impl Shard {
             if let Some(channel) = self.tables.channels.get(channel) {
                 told.push((channel.name.clone(), data));
             }
-            self.add_subscription(slot, Subscription::new(channel, origin, expires, info));
+            let added = self.add_subscription(slot, Subscription::new(channel, origin, expires, info));
+            debug_assert!(added.is_ok(), "a connection that is not connected has no other subscriptions");
         }
         let subscriptions: Vec<ServerSubscription<'_>> = told
             .iter()
@@ -170,31 +173,39 @@ impl Shard {
         self.arm(slot, now);
     }
 
-    pub(super) fn make_subscription(&mut self, slot: u32, request: RequestId, wanted: Wanted, now: Now) {
+    fn make_subscription(
+        &mut self,
+        slot: u32,
+        request: RequestId,
+        wanted: Wanted,
+        now: Now,
+    ) -> Result<(), Refusal> {
         let Wanted { channel, origin, expires, info, data } = wanted;
-        if !self.add_subscription(slot, Subscription::new(channel, origin, expires, info)) {
-            return self.tell(slot, &Event::Refused { request, refusal: Refusal::AlreadySubscribed });
-        }
+        self.add_subscription(slot, Subscription::new(channel, origin, expires, info))?;
         let ttl = ttl((expires != 0).then_some(UnixTime(i64::from(expires))), now);
         let terms = SubscriptionTerms { ttl, data: data.as_deref() };
         self.tell(slot, &Event::Subscribed { request, terms });
         if expires != 0 {
             self.arm(slot, now);
         }
+        Ok(())
     }
 
-    /// Makes a connection a subscriber; false, with the pin let go, when it is one already.
-    pub(super) fn add_subscription(&mut self, slot: u32, subscription: Subscription) -> bool {
+    /// Makes a connection a subscriber. Others may have subscribed it while it waited, so it may be one already
+    /// or hold as many channels as it may: then the pin is let go.
+    pub(super) fn add_subscription(&mut self, slot: u32, subscription: Subscription) -> Result<(), Refusal> {
         let channel = subscription.channel;
-        let Some(connection) = self.tables.connections.get_mut(slot) else {
-            return false;
+        let connection = self.tables.connections.get_mut(slot).ok_or(Refusal::Internal)?;
+        let refusal = if self.tables.channels.subscription(connection, channel).is_some() {
+            Refusal::AlreadySubscribed
+        } else if usize::from(connection.subscriptions.count) >= limits::CHANNELS_PER_CONNECTION_MAX {
+            Refusal::LimitExceeded
+        } else {
+            self.tables.channels.subscribe(slot, connection, subscription);
+            return Ok(());
         };
-        if self.tables.channels.subscription(connection, channel).is_some() {
-            self.let_go(channel);
-            return false;
-        }
-        self.tables.channels.subscribe(slot, connection, subscription);
-        true
+        self.let_go(channel);
+        Err(refusal)
     }
 
     /// A join is in effect: whoever waited for it is served.
@@ -217,10 +228,13 @@ impl Shard {
         }
     }
 
+    /// Serves the client first: an order finds its purpose fulfilled, a client would be refused what it has.
     fn on_channel_ready(&mut self, slot: u32, channel: u32, now: Now) {
-        if self.complete_order(slot, channel, now) {
-            return;
-        }
+        self.complete_pending(slot, channel, now);
+        self.complete_orders(slot, channel, now);
+    }
+
+    fn complete_pending(&mut self, slot: u32, channel: u32, now: Now) {
         let Some(connection) = self.tables.connections.get_mut(slot) else {
             return;
         };
@@ -228,14 +242,13 @@ impl Shard {
             return;
         };
         let (request, since) = (pending.request, pending.since);
-        let kind = match pending.what {
+        let (kind, outcome) = match pending.what {
             Awaited::Subscribe(wanted) if wanted.channel == channel => {
-                self.make_subscription(slot, request, wanted, now);
-                CommandKind::Subscribe
+                (CommandKind::Subscribe, self.make_subscription(slot, request, wanted, now))
             }
             Awaited::Connect { wanted, outstanding: 1 } => {
                 self.complete_connect(slot, request, wanted, now);
-                CommandKind::Connect
+                (CommandKind::Connect, Ok(()))
             }
             Awaited::Connect { wanted, outstanding } => {
                 pending.what = Awaited::Connect { wanted, outstanding: outstanding - 1 };
@@ -248,7 +261,7 @@ impl Shard {
                 return;
             }
         };
-        self.counters.commands[kind.index()][0] += 1;
+        self.conclude(slot, request, kind, outcome);
         self.resume(slot, since, now);
     }
 
@@ -296,7 +309,7 @@ impl Shard {
 
     /// Drops what a connection waits for.
     pub(super) fn forget_pending(&mut self, slot: u32) {
-        self.forget_orders(slot);
+        self.forget_orders(slot, |_| true);
         let pending = self.tables.connections.get_mut(slot).and_then(|connection| connection.pending.take());
         match pending.map(|pending| pending.what) {
             Some(Awaited::Subscribe(wanted)) => self.let_go(wanted.channel),
@@ -306,6 +319,18 @@ impl Shard {
             Some(Awaited::Publish) | None => {}
         }
     }
+}
+
+/// Forgets waiters that are gone and those listed twice, before the list would grow: it stays bounded by the
+/// connections there are, however often they give up and come again.
+fn make_room(waiters: &mut Vec<Waiter>, connections: &Slab<Connection>) {
+    if waiters.len() < waiters.capacity() {
+        return;
+    }
+    waiters.retain(|waiter| connections.generation(waiter.slot) == waiter.generation);
+    waiters.sort_unstable_by_key(|waiter| waiter.slot);
+    waiters.dedup();
+    waiters.reserve(waiters.len().max(1));
 }
 
 /// What a subscription to come will be.

@@ -6,6 +6,7 @@ use protocol::Event;
 
 use super::Shard;
 use super::commands::{Outcome, seconds, ttl};
+use crate::connection::Origin;
 use crate::notice::Denial;
 
 /// A request is turned down, or its connection out.
@@ -58,6 +59,14 @@ impl Shard {
             && client.is_none_or(|client| client == connection.client.to_string())
     }
 
+    /// A subscription that the connection has: its channel, and who made it.
+    fn subscribed(&self, slot: u32, channel: &str) -> Option<(u32, ChannelName, Origin)> {
+        let index = self.tables.channels.find(channel)?;
+        let connection = self.tables.connections.get(slot)?;
+        let subscription = self.tables.channels.subscription(connection, index)?;
+        Some((index, self.tables.channels.get(index)?.name.clone(), subscription.origin))
+    }
+
     pub(super) fn on_refresh_subscription(
         &mut self,
         slot: u32,
@@ -66,21 +75,16 @@ impl Shard {
         token: &str,
         now: Now,
     ) -> Outcome {
+        let Some((index, name, origin)) = self.subscribed(slot, channel) else {
+            return Outcome::Refused(Refusal::PermissionDenied);
+        };
+        if origin != Origin::Client {
+            self.close(slot, CloseReason::BadRequest, now);
+            return Outcome::Closed;
+        }
         if token.is_empty() {
             return Outcome::Refused(Refusal::BadRequest);
         }
-        let Some(index) = self.tables.channels.find(channel) else {
-            return Outcome::Refused(Refusal::PermissionDenied);
-        };
-        let name = self.tables.channels.get(index).map(|channel| channel.name.clone());
-        let subscribed = self
-            .tables
-            .connections
-            .get(slot)
-            .is_some_and(|connection| self.tables.channels.subscription(connection, index).is_some());
-        let (Some(name), true) = (name, subscribed) else {
-            return Outcome::Refused(Refusal::PermissionDenied);
-        };
         let grant = match self.check_subscription_token(slot, &name, token, now) {
             Ok(Some(grant)) => grant,
             Ok(None) => return Outcome::Refused(Refusal::BadRequest),

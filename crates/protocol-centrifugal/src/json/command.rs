@@ -20,11 +20,7 @@ pub(super) fn take(payload: &[u8]) -> Option<Taken<'_>> {
     let text = std::str::from_utf8(line).ok()?;
     let Object(wire) = serde_json::from_str::<Object<Wire<'_>>>(text).ok()?;
     let (request, command) = wire.into_command()?;
-    Some(Taken {
-        request: RequestId(request),
-        command,
-        rest,
-    })
+    Some(Taken { request: RequestId(request), command, rest })
 }
 
 /// A command as it is written. `null` stands for an absent member, here and in the objects below.
@@ -84,26 +80,15 @@ impl<'f> Wire<'f> {
     fn into_command(self) -> Option<(u32, Command<'f>)> {
         let request = self.id.unwrap_or(0);
         if request == 0 {
-            let command = if self.send.is_some() {
-                Command::Send
-            } else {
-                Command::Pong
-            };
+            let command = if self.send.is_some() { Command::Send } else { Command::Pong };
             return Some((0, command));
         }
         let command = if let Some(Object(connect)) = self.connect {
-            Command::Connect {
-                token: given(connect.token),
-            }
+            Command::Connect { token: given(connect.token) }
         } else if let Some(Object(subscribe)) = self.subscribe {
-            Command::Subscribe {
-                channel: given(subscribe.channel)?,
-                token: given(subscribe.token),
-            }
+            Command::Subscribe { channel: given(subscribe.channel)?, token: given(subscribe.token) }
         } else if let Some(Object(unsubscribe)) = self.unsubscribe {
-            Command::Unsubscribe {
-                channel: given(unsubscribe.channel)?,
-            }
+            Command::Unsubscribe { channel: given(unsubscribe.channel)? }
         } else if let Some(Object(publish)) = self.publish {
             Command::Publish {
                 channel: given(publish.channel)?,
@@ -120,9 +105,7 @@ impl<'f> Wire<'f> {
         } else if self.send.is_some() {
             return Some((0, Command::Send));
         } else if let Some(Object(refresh)) = self.refresh {
-            Command::Refresh {
-                token: given(refresh.token)?,
-            }
+            Command::Refresh { token: given(refresh.token)? }
         } else {
             let Object(refresh) = self.sub_refresh?;
             Command::RefreshSubscription {

@@ -15,13 +15,7 @@ const REPLY_BYTES: usize = 256;
 /// replies apart by the word.
 pub(super) fn write(event: &Event<'_>, frames: &mut Frames<'_>) {
     match event {
-        Event::Connected {
-            request,
-            client,
-            ttl,
-            ping,
-            subscriptions,
-        } => reply(frames, *request, |reply| {
+        Event::Connected { request, client, ttl, ping, subscriptions } => reply(frames, *request, |reply| {
             reply.object("connect", |connect| {
                 write_connect(connect, *client, *ttl, *ping, subscriptions);
             });

@@ -26,27 +26,11 @@ fn each_word_is_a_command() {
         subscribe("$news", Some("t")),
     );
     let channel = "news".into();
-    check(
-        r#"{"id":3,"unsubscribe":{"channel":"news"}}"#,
-        3,
-        Command::Unsubscribe { channel },
-    );
+    check(r#"{"id":3,"unsubscribe":{"channel":"news"}}"#, 3, Command::Unsubscribe { channel });
     let token = "t".into();
-    check(
-        r#"{"id":5,"refresh":{"token":"t"}}"#,
-        5,
-        Command::Refresh { token },
-    );
-    check(
-        r#"{"id":6,"sub_refresh":{"channel":"news","token":"t"}}"#,
-        6,
-        refresh_subscription("t"),
-    );
-    check(
-        r#"{"id":6,"sub_refresh":{"channel":"news"}}"#,
-        6,
-        refresh_subscription(""),
-    );
+    check(r#"{"id":5,"refresh":{"token":"t"}}"#, 5, Command::Refresh { token });
+    check(r#"{"id":6,"sub_refresh":{"channel":"news","token":"t"}}"#, 6, refresh_subscription("t"));
+    check(r#"{"id":6,"sub_refresh":{"channel":"news"}}"#, 6, refresh_subscription(""));
     check(r#"{"id":8,"rpc":{"method":"x","data":{}}}"#, 8, Command::Rpc);
     check(r#"{"send":{"data":{}}}"#, 0, Command::Send);
     check(r#"{"id":9,"send":{}}"#, 0, Command::Send);
@@ -61,21 +45,9 @@ fn what_is_published_is_taken_as_it_is() {
         4,
         publish("news", Some(r#"{"a": [1, "\n"]}"#)),
     );
-    check(
-        r#"{"id":4,"publish":{"channel":"news","data":""}}"#,
-        4,
-        publish("news", Some(r#""""#)),
-    );
-    check(
-        r#"{"id":4,"publish":{"channel":"news"}}"#,
-        4,
-        publish("news", None),
-    );
-    check(
-        r#"{"id":4,"publish":{"channel":"news","data":null}}"#,
-        4,
-        publish("news", None),
-    );
+    check(r#"{"id":4,"publish":{"channel":"news","data":""}}"#, 4, publish("news", Some(r#""""#)));
+    check(r#"{"id":4,"publish":{"channel":"news"}}"#, 4, publish("news", None));
+    check(r#"{"id":4,"publish":{"channel":"news","data":null}}"#, 4, publish("news", None));
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     check(
         &format!("{{\"id\":4,\"publish\":{{\"channel\":\"news\",\"data\":{deep}}}}}"),
@@ -86,20 +58,9 @@ fn what_is_published_is_taken_as_it_is() {
 
 #[test]
 fn questions_about_a_channel_keep_their_kind() {
-    let asked = |kind| Command::Inquire {
-        kind,
-        channel: "news".into(),
-    };
-    check(
-        r#"{"id":7,"presence":{"channel":"news"}}"#,
-        7,
-        asked(CommandKind::Presence),
-    );
-    check(
-        r#"{"id":7,"presence_stats":{"channel":"news"}}"#,
-        7,
-        asked(CommandKind::PresenceStats),
-    );
+    let asked = |kind| Command::Inquire { kind, channel: "news".into() };
+    check(r#"{"id":7,"presence":{"channel":"news"}}"#, 7, asked(CommandKind::Presence));
+    check(r#"{"id":7,"presence_stats":{"channel":"news"}}"#, 7, asked(CommandKind::PresenceStats));
     check(
         r#"{"id":7,"history":{"channel":"news","limit":-1,"since":{"offset":4}}}"#,
         7,
@@ -116,11 +77,7 @@ fn an_object_is_read_leniently_where_its_meaning_is_plain() {
     );
     // An empty token is none, and `null` is absent.
     check(r#"{"id":1,"connect":{"token":""}}"#, 1, connect(None));
-    check(
-        r#"{"id":1,"connect":null,"rpc":{},"nonsense":[[{}]]}"#,
-        1,
-        Command::Rpc,
-    );
+    check(r#"{"id":1,"connect":null,"rpc":{},"nonsense":[[{}]]}"#, 1, Command::Rpc);
     check(r#"{"id":null}"#, 0, Command::Pong);
     // Of several words the first in the protocol's order counts, wherever it stands.
     check(r#"{"id":1,"rpc":{},"connect":{}}"#, 1, connect(None));
@@ -131,21 +88,14 @@ fn an_object_is_read_leniently_where_its_meaning_is_plain() {
 #[test]
 fn commands_of_one_frame_come_in_order() {
     let payload = "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"rpc\":{}}\r\n{}\n";
-    let expected = vec![
-        (1, Command::Connect { token: None }),
-        (2, Command::Rpc),
-        (0, Command::Pong),
-    ];
+    let expected = vec![(1, Command::Connect { token: None }), (2, Command::Rpc), (0, Command::Pong)];
     assert_eq!(commands(payload.as_bytes()), (expected, Ok(())));
 }
 
 #[test]
 fn a_frame_is_decoded_no_further_than_the_command_taken() {
     let payload = b"{\"id\":1,\"rpc\":{}}\nnonsense";
-    assert_eq!(
-        commands(payload),
-        (vec![(1, Command::Rpc)], Err(CloseReason::BadRequest))
-    );
+    assert_eq!(commands(payload), (vec![(1, Command::Rpc)], Err(CloseReason::BadRequest)));
     let many = "{\"id\":1,\"rpc\":{}}\n".repeat(10_000);
     let (taken, end) = commands(many.as_bytes());
     assert_eq!((taken.len(), end), (10_000, Ok(())));
@@ -156,13 +106,7 @@ fn plain_texts_are_borrowed_from_the_frame() {
     let (taken, _) = commands(br#"{"id":1,"subscribe":{"channel":"news","token":"t"}}"#);
     assert!(matches!(
         taken[..],
-        [(
-            1,
-            Command::Subscribe {
-                channel: Cow::Borrowed("news"),
-                token: Some(Cow::Borrowed("t")),
-            }
-        )]
+        [(1, Command::Subscribe { channel: Cow::Borrowed("news"), token: Some(Cow::Borrowed("t")) })]
     ));
 }
 
@@ -241,11 +185,7 @@ fn an_empty_line_after_a_command_is_a_bad_request() {
 }
 
 fn check(payload: &str, request: u32, command: Command<'_>) {
-    assert_eq!(
-        commands(payload.as_bytes()),
-        (vec![(request, command)], Ok(())),
-        "{payload}"
-    );
+    assert_eq!(commands(payload.as_bytes()), (vec![(request, command)], Ok(())), "{payload}");
 }
 
 fn check_bad(payload: &[u8]) {
@@ -258,16 +198,11 @@ fn check_bad(payload: &[u8]) {
 }
 
 fn connect(token: Option<&str>) -> Command<'_> {
-    Command::Connect {
-        token: token.map(Into::into),
-    }
+    Command::Connect { token: token.map(Into::into) }
 }
 
 fn subscribe<'f>(channel: &'f str, token: Option<&'f str>) -> Command<'f> {
-    Command::Subscribe {
-        channel: channel.into(),
-        token: token.map(Into::into),
-    }
+    Command::Subscribe { channel: channel.into(), token: token.map(Into::into) }
 }
 
 fn publish<'f>(channel: &'f str, payload: Option<&str>) -> Command<'f> {
@@ -278,8 +213,5 @@ fn publish<'f>(channel: &'f str, payload: Option<&str>) -> Command<'f> {
 }
 
 fn refresh_subscription(token: &str) -> Command<'_> {
-    Command::RefreshSubscription {
-        channel: "news".into(),
-        token: token.into(),
-    }
+    Command::RefreshSubscription { channel: "news".into(), token: token.into() }
 }

@@ -17,13 +17,7 @@ const CLIENT: &str = "00000000-0000-4000-8000-000000000000";
 #[test]
 fn connecting_is_answered_with_what_the_client_must_keep_up() {
     let connected = |ttl, ping, subscriptions: &[ServerSubscription<'_>]| {
-        told(&Event::Connected {
-            request: RequestId(1),
-            client: client(),
-            ttl,
-            ping,
-            subscriptions,
-        })
+        told(&Event::Connected { request: RequestId(1), client: client(), ttl, ping, subscriptions })
     };
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
@@ -33,17 +27,8 @@ fn connecting_is_answered_with_what_the_client_must_keep_up() {
     let (news, alice) = (name("news"), name("\"#alice"));
     let data = raw("{\"a\":\r\n 1}");
     let subscriptions = [
-        ServerSubscription {
-            channel: &news,
-            terms: SubscriptionTerms::default(),
-        },
-        ServerSubscription {
-            channel: &alice,
-            terms: SubscriptionTerms {
-                ttl: Some(60),
-                data: Some(&data),
-            },
-        },
+        ServerSubscription { channel: &news, terms: SubscriptionTerms::default() },
+        ServerSubscription { channel: &alice, terms: SubscriptionTerms { ttl: Some(60), data: Some(&data) } },
     ];
     assert_eq!(
         connected(Some(3600), Some(25), &subscriptions),
@@ -59,55 +44,22 @@ fn connecting_is_answered_with_what_the_client_must_keep_up() {
 fn replies_name_their_command_even_when_they_say_nothing_else() {
     let request = RequestId(u32::MAX);
     let data = raw("[1]");
-    let terms = SubscriptionTerms {
-        ttl: Some(60),
-        data: Some(&data),
-    };
+    let terms = SubscriptionTerms { ttl: Some(60), data: Some(&data) };
     let cases = [
-        (
-            Event::Subscribed {
-                request,
-                terms: SubscriptionTerms::default(),
-            },
-            r#""subscribe":{}"#,
-        ),
-        (
-            Event::Subscribed { request, terms },
-            r#""subscribe":{"expires":true,"ttl":60,"data":[1]}"#,
-        ),
+        (Event::Subscribed { request, terms: SubscriptionTerms::default() }, r#""subscribe":{}"#),
+        (Event::Subscribed { request, terms }, r#""subscribe":{"expires":true,"ttl":60,"data":[1]}"#),
         (Event::Unsubscribed { request }, r#""unsubscribe":{}"#),
         (Event::Published { request }, r#""publish":{}"#),
         (Event::Refreshed { request, ttl: None }, r#""refresh":{}"#),
+        (Event::Refreshed { request, ttl: Some(9) }, r#""refresh":{"expires":true,"ttl":9}"#),
+        (Event::SubscriptionRefreshed { request, ttl: None }, r#""sub_refresh":{}"#),
+        (Event::SubscriptionRefreshed { request, ttl: Some(9) }, r#""sub_refresh":{"expires":true,"ttl":9}"#),
         (
-            Event::Refreshed {
-                request,
-                ttl: Some(9),
-            },
-            r#""refresh":{"expires":true,"ttl":9}"#,
-        ),
-        (
-            Event::SubscriptionRefreshed { request, ttl: None },
-            r#""sub_refresh":{}"#,
-        ),
-        (
-            Event::SubscriptionRefreshed {
-                request,
-                ttl: Some(9),
-            },
-            r#""sub_refresh":{"expires":true,"ttl":9}"#,
-        ),
-        (
-            Event::Refused {
-                request,
-                refusal: Refusal::Internal,
-            },
+            Event::Refused { request, refusal: Refusal::Internal },
             r#""error":{"code":100,"message":"internal server error","temporary":true}"#,
         ),
         (
-            Event::Refused {
-                request,
-                refusal: Refusal::NotAvailable,
-            },
+            Event::Refused { request, refusal: Refusal::NotAvailable },
             r#""error":{"code":108,"message":"not available"}"#,
         ),
     ];
@@ -130,10 +82,7 @@ fn pushes_and_pings_have_no_number() {
     let cases = [
         (Event::Ping, "{}"),
         (added(None), r#"{"push":{"channel":"news","subscribe":{}}}"#),
-        (
-            added(Some(&data)),
-            r#"{"push":{"channel":"news","subscribe":{"data":"x"}}}"#,
-        ),
+        (added(Some(&data)), r#"{"push":{"channel":"news","subscribe":{"data":"x"}}}"#),
         (
             ended(UnsubscribeReason::Requested),
             r#"{"push":{"channel":"news","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}"#,
@@ -142,10 +91,7 @@ fn pushes_and_pings_have_no_number() {
             ended(UnsubscribeReason::Expired),
             r#"{"push":{"channel":"news","unsubscribe":{"code":2501,"reason":"subscription expired"}}}"#,
         ),
-        (
-            Event::ExpiryChanged { ttl: Some(9) },
-            r#"{"push":{"refresh":{"expires":true,"ttl":9}}}"#,
-        ),
+        (Event::ExpiryChanged { ttl: Some(9) }, r#"{"push":{"refresh":{"expires":true,"ttl":9}}}"#),
         (Event::ExpiryChanged { ttl: None }, r#"{"push":{"refresh":{}}}"#),
     ];
     for (event, frame) in cases {
@@ -157,10 +103,7 @@ fn pushes_and_pings_have_no_number() {
 fn a_close_is_told_by_the_transport_and_a_vanished_peer_nothing() {
     assert_eq!(told(&Event::Closed(&CloseReason::Gone)), "");
     assert_eq!(told(&Event::Closed(&CloseReason::NoPong)), "close 3012 no pong\n");
-    let requested = CloseReason::Requested {
-        code: 4500,
-        text: "moved".into(),
-    };
+    let requested = CloseReason::Requested { code: 4500, text: "moved".into() };
     assert_eq!(told(&Event::Closed(&requested)), "close 4500 moved\n");
 }
 

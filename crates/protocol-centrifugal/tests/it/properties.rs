@@ -101,11 +101,8 @@ fn asked() -> impl Strategy<Value = (u32, Command<'static>)> {
     let text = || "\\PC{1,12}|[a-z:#$]{1,12}|[\\x00-\\x7f]{1,12}";
     let token = || proptest::option::of(text().prop_map(Into::into));
     let channel = || text().prop_map(Into::into);
-    let kind = prop::sample::select(vec![
-        CommandKind::Presence,
-        CommandKind::PresenceStats,
-        CommandKind::History,
-    ]);
+    let kind =
+        prop::sample::select(vec![CommandKind::Presence, CommandKind::PresenceStats, CommandKind::History]);
     let payload = proptest::option::of(
         json_value()
             .prop_filter("null is nothing", |value| !value.is_null())
@@ -132,10 +129,8 @@ fn asked() -> impl Strategy<Value = (u32, Command<'static>)> {
 }
 
 fn frame_of(batch: &[(u32, Command<'_>)]) -> String {
-    let lines: Vec<String> = batch
-        .iter()
-        .map(|(request, command)| as_written(*request, command).to_string())
-        .collect();
+    let lines: Vec<String> =
+        batch.iter().map(|(request, command)| as_written(*request, command).to_string()).collect();
     lines.join("\n")
 }
 

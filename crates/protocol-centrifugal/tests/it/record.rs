@@ -25,9 +25,7 @@ impl Framing for Lines {
 /// What the adapter tells the client, one unit a line.
 pub(crate) fn told(event: &Event<'_>) -> String {
     let mut out = Vec::new();
-    CentrifugalJson
-        .open()
-        .on_event(event, &mut Frames::new(&Lines, &mut out));
+    CentrifugalJson.open().on_event(event, &mut Frames::new(&Lines, &mut out));
     String::from_utf8(out).expect("frames are text")
 }
 
@@ -38,10 +36,7 @@ pub(crate) fn commands(payload: &[u8]) -> (Vec<(u32, Command<'_>)>, Result<(), C
     let mut commands = Vec::new();
     let mut rest = payload;
     let end = loop {
-        let frame = Frame {
-            kind: FrameKind::Text,
-            payload: rest,
-        };
+        let frame = Frame { kind: FrameKind::Text, payload: rest };
         match adapter.on_frame(frame, &mut Frames::new(&Lines, &mut out)) {
             Ok(Some(taken)) => {
                 assert!(taken.rest.len() < rest.len(), "every command shortens the frame");

@@ -53,7 +53,11 @@ impl Drive {
         }
         link.has_unread = false;
         match link.socket.read(scratch) {
-            Ok(0) => self.drop_link(slot, now),
+            Ok(0) => {
+                // A peer that closed its side alone still hears what it was answered.
+                self.flush(slot, now);
+                self.drop_link(slot, now);
+            }
             Ok(count) => {
                 // A read that does not fill the buffer has emptied the socket, unless its end is there too.
                 let has_more = count == scratch.len() || link.peer_closed;
@@ -75,40 +79,51 @@ impl Drive {
             return;
         };
         let (kept, was_unfinished) = (link.reader.kept(), link.reader.is_unfinished());
-        self.digest_frames(slot, input, now);
+        let completed = self.digest_frames(slot, input, now);
         let Some(link) = self.links.get(slot as usize).and_then(Option::as_ref) else {
             return;
         };
         self.unfinished = self.unfinished + link.reader.kept() - kept;
-        if was_unfinished != link.reader.is_unfinished() {
-            let is_unfinished = link.reader.is_unfinished();
-            self.shard.message_began(slot, is_unfinished, now);
+        let is_unfinished = link.reader.is_unfinished();
+        if was_unfinished && (completed || !is_unfinished) {
+            self.shard.message_began(slot, false, now);
+        }
+        if is_unfinished && (completed || !was_unfinished) {
+            self.shard.message_began(slot, true, now);
         }
     }
 
-    fn digest_frames(&mut self, slot: u32, mut input: &mut [u8], now: Now) {
+    /// Takes whole frames; true when a message was among them.
+    fn digest_frames(&mut self, slot: u32, mut input: &mut [u8], now: Now) -> bool {
+        let mut completed = false;
         while !input.is_empty() {
             let inbound = self.inbound;
             let Some(link) = self.links.get_mut(slot as usize).and_then(Option::as_mut) else {
-                return;
+                break;
             };
             // The item borrows from the part that was taken; what follows it is split off first.
             let taken = match link.reader.read(input, &inbound) {
                 Ok(read) => (read.taken, read.item),
-                Err(reason) => return self.shard.close(slot, reason, now),
+                Err(reason) => {
+                    self.shard.close(slot, reason, now);
+                    break;
+                }
             };
             let (taken, Some(item)) = taken else {
-                return;
+                break;
             };
+            completed |= matches!(item, Item::Message(..));
             match self.take_item(slot, item, now) {
                 Taken::Next => input = &mut std::mem::take(&mut input)[taken..],
                 Taken::Hold(kind, payload) => {
                     let rest = input[taken..].to_vec();
-                    return self.hold(slot, Held { kind, payload, rest });
+                    self.hold(slot, Held { kind, payload, rest });
+                    break;
                 }
-                Taken::Closed => return,
+                Taken::Closed => break,
             }
         }
+        completed
     }
 
     fn take_item(&mut self, slot: u32, item: Item<'_>, now: Now) -> Taken {

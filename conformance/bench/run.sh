@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# `fanfare bench` in small, to see that it works.
+set -euo pipefail
+cd "$(dirname "$0")"
+. ../lib.sh
+
+package node nodejs
+build_node
+node_test "$@"

@@ -1,0 +1,6 @@
+//! The binary as users meet it: arguments, variables and files in; lines and an exit code out.
+
+mod process;
+mod serve;
+mod settings;
+mod tokens;

@@ -1,0 +1,199 @@
+//! The server API over HTTP: who calls, what is asked, what is answered. Publishing goes to the broker thread,
+//! everything about connections goes to the workers as orders; nothing here knows a client protocol.
+
+mod answer;
+mod batch;
+mod caller;
+mod connections;
+mod exchange;
+mod fault;
+mod identity;
+mod keys;
+mod legacy;
+mod listing;
+mod method;
+mod openapi;
+mod publish;
+mod repeats;
+mod request;
+mod text;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use model::limits;
+use tokio::sync::Semaphore;
+
+use crate::config::{ApiConfig, ErrorMode};
+use crate::handle::Handle;
+use caller::Caller;
+use exchange::{Rejection, Sizes};
+use fault::Fault;
+use keys::Keys;
+use method::Method;
+use repeats::Repeats;
+
+pub(crate) use identity::NodeIdentity;
+
+/// The server API of one node.
+pub(crate) struct Api {
+    handle: Handle,
+    node: NodeIdentity,
+    keys: Keys,
+    error_mode: ErrorMode,
+    sizes: Sizes,
+    repeats: Repeats,
+    slots: Semaphore,
+}
+
+/// What a path stands for.
+#[derive(Debug, Clone, Copy)]
+enum Endpoint {
+    Method(Method),
+    Batch,
+    Legacy,
+}
+
+impl Api {
+    pub(crate) fn new(handle: Handle, config: &ApiConfig, node: NodeIdentity) -> Self {
+        let keys = Keys::new(config, handle.rules());
+        Self {
+            handle,
+            node,
+            keys,
+            error_mode: config.error_mode,
+            sizes: Sizes::new(config.publication_size.as_usize()),
+            repeats: Repeats::new(),
+            slots: Semaphore::new(limits::API_REQUESTS_MAX),
+        }
+    }
+
+    async fn answer(&self, endpoint: Endpoint, request: Request) -> Result<Response, Rejection> {
+        let (head, body) = request.into_parts();
+        let key = self.keys.of(&head).ok_or(Rejection::Unauthorized)?;
+        let _slot = self.slots.try_acquire().map_err(|_| Rejection::Busy)?;
+        let body = exchange::read(body, self.sizes.of(endpoint)).await?;
+        let caller = Caller { api: self, key };
+        let outcome = match endpoint {
+            Endpoint::Method(method) => caller.call(method, &body).await,
+            Endpoint::Batch => return caller.batch(&body).await.or_else(|fault| self.refuse(fault, &head)),
+            Endpoint::Legacy => return caller.legacy(&body).await.map_err(Rejection::from),
+        };
+        match outcome {
+            Ok(answer) => Ok(exchange::success(&answer)),
+            Err(fault) => self.refuse(fault, &head),
+        }
+    }
+
+    fn refuse(&self, fault: Fault, head: &Parts) -> Result<Response, Rejection> {
+        let mode = exchange::error_mode(&head.headers).unwrap_or(self.error_mode);
+        exchange::failure(fault, mode)
+    }
+}
+
+/// Everything below `/api`.
+pub(crate) fn router(api: Api) -> Router {
+    let api = Arc::new(api);
+    let serve = |endpoint| {
+        let api = Arc::clone(&api);
+        post(move |request: Request| async move {
+            api.answer(endpoint, request).await.unwrap_or_else(IntoResponse::into_response)
+        })
+    };
+    let mut router = Router::new()
+        .route("/api", serve(Endpoint::Legacy))
+        .route("/api/batch", serve(Endpoint::Batch))
+        .route("/api/openapi.json", get(document))
+        .route("/api/{*method}", any(async || Rejection::NoSuchMethod));
+    for method in Method::ALL {
+        router = router.route(&format!("/api/{}", method.name()), serve(Endpoint::Method(method)));
+    }
+    router
+}
+
+async fn document() -> Response {
+    ([(CONTENT_TYPE, exchange::JSON)], Bytes::from_static(openapi::document().as_bytes())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use axum::body::Body;
+    use engine::{Mailbox, NamespaceConfig, NodeRequest, Rules};
+    use http_body_util::BodyExt;
+    use model::Secret;
+    use transport::{Clock, WorkerLink};
+
+    use super::*;
+
+    const UNANSWERED: &str = r#"{"error":{"code":100,"message":"internal server error"}}"#;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn threads_that_do_not_answer_are_not_waited_for() {
+        let (api, begun) = (api(1), tokio::time::Instant::now());
+        let repeatable = r#"{"channel":"a","data":1,"idempotency_key":"k"}"#;
+        let commands = r#"{"commands":[{"info":{}},{"publish":{"channel":"a","data":1}}],"parallel":true}"#;
+        let answers = tokio::join!(
+            post(&api, Endpoint::Method(Method::Publish), r#"{"channel":"a","data":1}"#),
+            post(&api, Endpoint::Method(Method::Publish), repeatable),
+            post(&api, Endpoint::Method(Method::Disconnect), r#"{"user":"a"}"#),
+            post(&api, Endpoint::Method(Method::Channels), "{}"),
+            post(&api, Endpoint::Method(Method::Info), "{}"),
+            post(&api, Endpoint::Batch, commands),
+        );
+        let unanswered = (200, UNANSWERED.to_owned());
+        for answer in [&answers.0, &answers.1, &answers.2, &answers.3, &answers.4] {
+            assert_eq!(answer, &unanswered);
+        }
+        assert_eq!(answers.5, (200, format!(r#"{{"replies":[{UNANSWERED},{UNANSWERED}]}}"#)));
+        assert!(begun.elapsed() < limits::PUBLISH_DEADLINE * 3 / 2);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_full_mailbox_is_told_at_once() {
+        let api = api(0);
+        let publish = Endpoint::Method(Method::Publish);
+        let begun = tokio::time::Instant::now();
+        for request in [r#"{"channel":"a","data":1}"#, r#"{"channel":"a","data":1,"idempotency_key":"k"}"#] {
+            assert_eq!(post(&api, publish, request).await, (200, UNANSWERED.to_owned()));
+        }
+        assert!(begun.elapsed() < limits::PUBLISH_DEADLINE);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn requests_under_way_are_bounded() {
+        let api = api(1);
+        let taken = api.slots.try_acquire_many(limits::API_REQUESTS_MAX as u32).expect("nobody else asks");
+        let request = || Request::post("/").header("X-API-Key", "key").body(Body::from("{}")).expect("valid");
+        let refused = api.answer(Endpoint::Method(Method::Rpc), request()).await.into_response();
+        assert_eq!(refused.status(), 503);
+        assert_eq!(refused.headers()["retry-after"], "1");
+        drop(taken);
+        assert_eq!(api.answer(Endpoint::Method(Method::Rpc), request()).await.into_response().status(), 200);
+    }
+
+    /// The server API of a node whose threads do not run.
+    fn api(mailbox_entries: usize) -> Api {
+        let mailbox: Mailbox<NodeRequest> = Mailbox::new(mailbox_entries * 8, 1024, Box::new(|| {}));
+        let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &BTreeMap::new(), false));
+        let clock = Clock::start();
+        let handle = Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock);
+        let config = ApiConfig { key: Secret::new("key"), ..ApiConfig::default() };
+        Api::new(handle, &config, NodeIdentity::new(&[], "1.2.3", clock.moment()))
+    }
+
+    async fn post(api: &Api, endpoint: Endpoint, body: &'static str) -> (u16, String) {
+        let request = Request::post("/").header("X-API-Key", "key").body(Body::from(body)).expect("valid");
+        let answer = api.answer(endpoint, request).await.into_response();
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8(body.into()).expect("UTF-8"))
+    }
+}

@@ -1,0 +1,39 @@
+//! What a node is called.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+
+use model::Moment;
+
+/// What the server API tells about its node.
+pub(crate) struct NodeIdentity {
+    /// Differs between nodes, and between two runs of one.
+    pub(super) uid: String,
+    /// What operators call the node.
+    pub(super) name: String,
+    /// Of the software.
+    pub(super) version: String,
+    /// When the node began, on the clock of its [`crate::Handle`].
+    pub(super) started: Moment,
+}
+
+impl NodeIdentity {
+    /// The node of this process, which is called after the machine and its first public port.
+    pub(crate) fn new(public: &[SocketAddr], version: &str, started: Moment) -> Self {
+        let roll = || RandomState::new().hash_one(started.millis());
+        let port = public.first().map_or(0, SocketAddr::port);
+        Self {
+            uid: format!("{:016x}{:016x}", roll(), roll()),
+            name: format!("{}:{port}", host_name()),
+            version: version.to_owned(),
+            started,
+        }
+    }
+}
+
+/// The machine's name, where the system tells it in a file.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "node".to_owned() } else { name.to_owned() }
+}

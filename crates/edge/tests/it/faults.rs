@@ -1,0 +1,115 @@
+//! Faults of ours: a panic over one connection costs that connection, a panic of a thread's loop the process.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::ByteSize;
+use testkit::{Client, PanickyProtocol, Process, Received, example};
+
+use crate::edge::edge;
+use crate::user::User;
+
+#[test]
+fn a_panic_over_one_connection_ends_it_and_no_other() {
+    for workers in [1, 4] {
+        let edge = edge()
+            .workers(workers)
+            .composed(|parts| parts.with_protocol("/panicky", Arc::new(PanickyProtocol)))
+            .start();
+        let mut users = edge.crowd();
+        users.iter_mut().for_each(|user| user.subscribe("news"));
+        let mut neighbour = Client::connect(edge.address(), "/panicky");
+        let whole = Client::frame(0x81, b"panic");
+        let fragments = [Client::frame(0x01, b"pan"), Client::frame(0x80, b"ic")].concat();
+        let behind_another = [Client::frame(0x81, b"calm"), whole.clone()].concat();
+        for (panics, bytes) in [whole, fragments, behind_another].iter().enumerate() {
+            let mut victim = Client::connect(edge.address(), "/panicky");
+            victim.send("hello");
+            assert_eq!(victim.text(), "hello");
+            victim.send_raw(bytes).expect("the server reads");
+            assert_eq!(victim.closed(), (3004, "internal server error".to_owned()));
+            assert_eq!(victim.receive(), Received::End);
+            assert_eq!(edge.metrics().value("fanfare_connection_panics_total"), (panics + 1) as f64);
+        }
+        neighbour.send("still here");
+        assert_eq!(neighbour.text(), "still here");
+        edge.publish("news", "1");
+        for user in &mut users {
+            assert_eq!(user.publication().1, "1");
+        }
+        let metrics = edge.metrics();
+        assert_eq!(metrics.value("fanfare_connections_closed_total{code=\"3004\"}"), 3.0);
+        drop((users, neighbour));
+        edge.settles("fanfare_connections", 0.0);
+    }
+}
+
+#[test]
+fn what_panics_is_forgotten_with_all_that_it_held() {
+    const OUTBOX: ByteSize = ByteSize::kib(256);
+    let edge = edge()
+        .with(|config| {
+            config.client.publication_size = ByteSize::kib(64);
+            config.api.publication_size = ByteSize::kib(64);
+            (config.client.outbox_size, config.client.outbox_total) = (OUTBOX, OUTBOX);
+        })
+        .composed(|parts| parts.with_protocol("/panicky", Arc::new(PanickyProtocol)))
+        .start();
+    let mut witness = edge.client("witness");
+    let (first, second) = (b"panic".repeat(8 * 1024), b"!".repeat(10));
+    for _ in 0..20 {
+        let mut victim = Client::connect(edge.address(), "/panicky");
+        victim.send_raw(&Client::frame(0x01, &first)).expect("the server reads");
+        // The answer to a ping shows that the fragment was kept.
+        victim.send_raw(&Client::frame(0x89, b"")).expect("the server reads");
+        assert_eq!(victim.receive(), Received::Pong(Vec::new()));
+        victim.send_raw(&Client::frame(0x80, &second)).expect("the server reads");
+        assert_eq!(victim.closed().0, 3004);
+    }
+    let command = Client::frame(0x81, b"{\"id\":9,\"rpc\":{}}");
+    let (first, second) = command.split_at(9);
+    witness.send_raw(first).expect("the server reads");
+    edge.settles("fanfare_connections", 1.0);
+    witness.send_raw(second).expect("the server reads");
+    assert!(witness.text().contains("\"code\":108"));
+}
+
+#[test]
+fn a_panic_of_a_threads_own_loop_ends_the_process() {
+    let mut node = faulty();
+    let mut alice = User::new(Client::connect(node.address("public"), edge::NATIVE_PATH));
+    alice.ask("\"connect\":{}");
+    alice.subscribe("news");
+    alice.publish("news", "1");
+    assert_eq!(alice.publication().1, "1");
+    alice.send("{\"id\":9,\"publish\":{\"channel\":\"panic\",\"data\":1}}");
+    // A second by the promise; the rest is for a busy machine.
+    let status = node.ended_within(Duration::from_secs(5)).expect("the process ends");
+    assert_eq!(status.code(), Some(70));
+    let line = node.line("fanfare: thread broker ended");
+    assert_eq!(line, "fanfare: thread broker ended: it panicked; the process ends with it");
+}
+
+#[test]
+fn a_signal_drains_a_process_and_it_ends_well() {
+    let mut node = faulty();
+    let mut alice = User::new(Client::connect(node.address("public"), edge::NATIVE_PATH));
+    alice.ask("\"connect\":{}");
+    node.signal("TERM");
+    assert_eq!(alice.into_client().closed(), (3001, "shutdown".to_owned()));
+    let status = node.ended_within(testkit::PATIENCE).expect("the process ends");
+    assert_eq!(status.code(), Some(0), "{}", node.log());
+}
+
+fn faulty() -> Process {
+    let mut command = Command::new(example("faulty"));
+    command.envs([
+        ("FANFARE__PUBLIC__ADDRESS", "127.0.0.1:0"),
+        ("FANFARE__INTERNAL__ADDRESS", "127.0.0.2:0"),
+        ("FANFARE__CLIENT__INSECURE", "true"),
+        ("FANFARE__DRAIN__DELAY", "0s"),
+        ("FANFARE__DRAIN__WINDOW", "0s"),
+    ]);
+    Process::start(&mut command).expect("a process")
+}

@@ -1,0 +1,21 @@
+//! A node over real sockets. Tests read as sentences; what they share is in `edge` and `user`.
+
+#![expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
+
+mod churn;
+mod closing;
+mod delivery;
+mod drain;
+mod edge;
+mod faults;
+mod frames;
+mod handshake;
+mod health;
+mod limits;
+mod listeners;
+mod logs;
+mod metrics;
+mod pipelining;
+mod silence;
+mod slow;
+mod user;

@@ -1,0 +1,10 @@
+//! The engine as its neighbours see it: workers, sequencer and broker on one thread, in any order that a test
+//! or chance chooses, with sockets that take as little as they like.
+
+mod broker;
+mod full_mailbox;
+mod naive;
+mod outboxes;
+mod protocol;
+mod slots;
+mod world;
