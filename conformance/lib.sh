@@ -55,7 +55,8 @@ find_chromium() {
 
 # node_test [NAME...]: the tests of this directory, or those whose names contain one of these.
 node_test() {
-    timeout 300 node --test --test-reporter=spec --test-timeout=60000 "${@/#/--test-name-pattern=}" ./*.test.mjs
+    timeout 300 node --test --test-reporter=spec --test-timeout=60000 --test-concurrency=2 \
+        "${@/#/--test-name-pattern=}" ./*.test.mjs
 }
 
 # build_node: sets $FANFARE_BIN to the program, unless it is given, and $examples to the examples beside it. All in

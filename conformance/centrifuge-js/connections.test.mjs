@@ -148,14 +148,15 @@ test('connects and disconnects in a loop, and nothing is left', async () => {
 })
 
 test('answers pings, and a client that does not is closed with 3012', async () => {
-  const restless = await startNode({ ...RULES, 'client.ping_interval': '2s', 'client.pong_timeout': '1s' })
-  const alice = await connected(restless, 'alice', { maxServerPingDelay: 500 })
+  const restless = await startNode({ ...RULES, 'client.ping_interval': '3s', 'client.pong_timeout': '2s' })
+  const alice = await connected(restless, 'alice', { maxServerPingDelay: 3000 })
+  const longerThanWithoutPings = pause(7500)
   const gone = collect(alice, 'connecting')
   const silent = new WebSocket(restless.url)
   const closed = new Promise(resolve => silent.once('close', (code, text) => resolve([code, String(text)])))
   silent.once('open', () => silent.send(JSON.stringify({ id: 1, connect: { token: token({ sub: 'bob' }) } })))
   assert.deepEqual(await closed, [3012, 'no pong'])
-  await pause(4000)
+  await longerThanWithoutPings
   assert.deepEqual(gone, [])
   closeClients()
   await restless.stop()

@@ -32,13 +32,13 @@ impl Clients<'_> {
         let (mut opened, mut joined) = (0, 0);
         let mut upgraded = Vec::new();
         while joined < self.count {
-            let due = allowed(options, begun.elapsed()).min(self.count).min(joined + options.window);
+            let due = allowed(options, begun.elapsed()).min(self.count).min(joined + options.pace.window);
             while opened < due {
                 open(table, options, stage, opened)?;
                 opened += 1;
             }
             // Behind a rate, more may be opened before anything arrives.
-            let wait = if opened - joined < options.window { TURN / 20 } else { TURN };
+            let wait = if opened - joined < options.pace.window { TURN / 20 } else { TURN };
             table.turn(stage, wait, |index, event| match event {
                 Event::Upgraded => {
                     upgraded.push(index);
@@ -63,8 +63,8 @@ impl Clients<'_> {
 }
 
 fn open(table: &mut Table, options: &Options, stage: &Stage, nth: usize) -> Result<(), BenchError> {
-    let server = options.servers[nth % options.servers.len()];
-    let greeting = wire::upgrade(&server.to_string(), &options.path, options.origin.as_deref());
+    let server = options.node.servers[nth % options.node.servers.len()];
+    let greeting = wire::upgrade(&server.to_string(), &options.node.path, options.node.origin.as_deref());
     table
         .open(server, Speech::Upgrading, greeting)
         .map(|_| ())
@@ -73,7 +73,7 @@ fn open(table: &mut Table, options: &Options, stage: &Stage, nth: usize) -> Resu
 
 /// How many connections the wanted rate allows after `elapsed`.
 fn allowed(options: &Options, elapsed: Duration) -> usize {
-    let Some(rate) = options.connects_per_second else {
+    let Some(rate) = options.pace.connects_per_second else {
         return usize::MAX;
     };
     let allowed = u128::from(rate) * elapsed.as_millis() / 1000;

@@ -26,7 +26,10 @@ mod wire;
 mod workload;
 
 pub use error::BenchError;
-pub use options::{CONNECTIONS_MAX, Options, PublisherKind, Traffic, Workload};
+pub use options::{
+    CONNECTIONS_MAX, Connections, Deliveries, NodeUnderTest, Options, Pace, PublisherKind, Publishes, Traffic,
+    Workload,
+};
 pub use report::{Report, Row, Target};
 pub use stats::Spread;
 pub use workload::run;

@@ -54,6 +54,25 @@ pub enum PublisherKind {
 /// One run of the bench.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The node that is measured.
+    pub node: NodeUnderTest,
+    /// What is measured; nothing means everything.
+    pub workloads: Vec<Workload>,
+    /// Where the report goes as JSON, besides the table.
+    pub json: Option<PathBuf>,
+    /// How fast and how often.
+    pub pace: Pace,
+    /// The shape of `memory` and `connect`.
+    pub connections: Connections,
+    /// The shape of `fanout` and `rate`.
+    pub deliveries: Deliveries,
+    /// The shape of `publish` and `unicast`.
+    pub publishes: Publishes,
+}
+
+/// The measured process and the ways into it.
+#[derive(Debug, Clone)]
+pub struct NodeUnderTest {
     /// The measured process.
     pub pid: u32,
     /// Where clients connect; several are taken in turn.
@@ -68,11 +87,11 @@ pub struct Options {
     pub origin: Option<String>,
     /// What every channel's name begins with: a namespace, for instance.
     pub channel_prefix: String,
-    /// What is measured; nothing means everything.
-    pub workloads: Vec<Workload>,
-    /// Where the report goes as JSON, besides the table.
-    pub json: Option<PathBuf>,
+}
 
+/// How fast, how often, where, and how patiently.
+#[derive(Debug, Clone)]
+pub struct Pace {
     /// How many connections may be between their first packet and their subscription.
     pub window: usize,
     /// Most connections opened per second, for nodes that limit it.
@@ -81,47 +100,6 @@ pub struct Options {
     pub repeats: usize,
     /// How many pairs of node and floor `fanout` and `rate` take.
     pub pairs: usize,
-
-    /// `memory`: how many connections.
-    pub memory_connections: usize,
-    /// `memory`: how many connections are opened and closed before the first reading, so that what the node
-    /// allocates once is not charged to connections.
-    pub memory_warm_up: usize,
-    /// `memory`: how many commands each connection sends.
-    pub memory_messages: usize,
-    /// `memory`: which commands.
-    pub memory_traffic: Traffic,
-    /// `memory`: how long the node rests before each reading, for its allocator to give pages back.
-    pub memory_settle: Duration,
-
-    /// `connect`: how many connections per repeat.
-    pub connect_connections: usize,
-
-    /// `fanout`, `rate`: how many receivers on the one channel.
-    pub receivers: usize,
-    /// Bytes of every publication's payload.
-    pub payload: usize,
-    /// `fanout`: how many publications are outstanding, one measurement each.
-    pub outstanding: Vec<usize>,
-    /// `fanout`: how long each side of a pair runs.
-    pub fanout_phase: Duration,
-    /// `fanout`, `rate`: how publications enter.
-    pub publisher: PublisherKind,
-
-    /// `rate`: publications per second.
-    pub rate: u32,
-    /// `rate`: how long each side of a pair runs.
-    pub rate_phase: Duration,
-
-    /// `publish`: how many HTTP connections with one request outstanding each.
-    pub publishers: usize,
-    /// `publish`, `unicast`: how many subscribers, each on its own channel.
-    pub subscribers: usize,
-    /// `publish`, `unicast`: how long each repeat runs.
-    pub publish_phase: Duration,
-    /// `unicast`: publications per second over all channels.
-    pub unicast_rate: u32,
-
     /// The CPU that receives, on which nothing else should run.
     pub client_cpu: Option<usize>,
     /// The CPU of the floor's sender: the one the node is confined to, if it is.
@@ -132,10 +110,60 @@ pub struct Options {
     pub stage_limit: Duration,
 }
 
+/// Connections that are held or established.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// `memory`: how many connections.
+    pub held: usize,
+    /// `memory`: how many connections are opened and closed before the first reading, so that what the node
+    /// allocates once is not charged to connections.
+    pub warm_up: usize,
+    /// `memory`: how many commands each connection sends.
+    pub messages: usize,
+    /// `memory`: which commands.
+    pub traffic: Traffic,
+    /// `memory`: how long the node rests before each reading, for its allocator to give pages back.
+    pub settle: Duration,
+    /// `connect`: how many connections per repeat.
+    pub established: usize,
+}
+
+/// One channel with many receivers.
+#[derive(Debug, Clone)]
+pub struct Deliveries {
+    /// How many receivers on the one channel.
+    pub receivers: usize,
+    /// Bytes of every publication's payload.
+    pub payload: usize,
+    /// `fanout`: how many publications are outstanding, one measurement each.
+    pub outstanding: Vec<usize>,
+    /// `fanout`: how long each side of a pair runs.
+    pub fanout_phase: Duration,
+    /// How publications enter.
+    pub publisher: PublisherKind,
+    /// `rate`: publications per second.
+    pub rate: u32,
+    /// `rate`: how long each side of a pair runs.
+    pub rate_phase: Duration,
+}
+
+/// Many channels with one subscriber each.
+#[derive(Debug, Clone)]
+pub struct Publishes {
+    /// `publish`: how many HTTP connections with one request outstanding each.
+    pub publishers: usize,
+    /// How many subscribers, each on its own channel.
+    pub subscribers: usize,
+    /// How long each repeat runs.
+    pub phase: Duration,
+    /// `unicast`: publications per second over all channels.
+    pub unicast_rate: u32,
+}
+
 impl Options {
     /// The shape in which the published figures are taken.
     pub fn new(pid: u32, server: SocketAddr, api: SocketAddr, api_key: impl Into<String>) -> Self {
-        Self {
+        let node = NodeUnderTest {
             pid,
             servers: vec![server],
             api,
@@ -143,33 +171,15 @@ impl Options {
             path: "/connection/websocket".to_owned(),
             origin: None,
             channel_prefix: "bench-".to_owned(),
+        };
+        Self {
+            node,
             workloads: Vec::new(),
             json: None,
-            window: 256,
-            connects_per_second: None,
-            repeats: 5,
-            pairs: 5,
-            memory_connections: 15_000,
-            memory_warm_up: 100,
-            memory_messages: 200,
-            memory_traffic: Traffic::Rpc,
-            memory_settle: Duration::from_secs(12),
-            connect_connections: 10_000,
-            receivers: 1000,
-            payload: 128,
-            outstanding: vec![1, 4, 16],
-            fanout_phase: Duration::from_secs(3),
-            publisher: PublisherKind::Http,
-            rate: 50,
-            rate_phase: Duration::from_secs(5),
-            publishers: 64,
-            subscribers: 1000,
-            publish_phase: Duration::from_secs(5),
-            unicast_rate: 500,
-            client_cpu: None,
-            floor_cpu: None,
-            patience: Duration::from_secs(20),
-            stage_limit: Duration::from_secs(600),
+            pace: Pace::default(),
+            connections: Connections::default(),
+            deliveries: Deliveries::default(),
+            publishes: Publishes::default(),
         }
     }
 
@@ -191,33 +201,33 @@ impl Options {
             }
         }
         let positive = [
-            ("the window", self.window),
-            ("repeats", self.repeats),
-            ("pairs", self.pairs),
-            ("memory connections", self.memory_connections),
-            ("connections to establish", self.connect_connections),
-            ("receivers", self.receivers),
-            ("publishers", self.publishers),
-            ("subscribers", self.subscribers),
-            ("the rate", self.rate as usize),
-            ("the unicast rate", self.unicast_rate as usize),
-            ("servers", self.servers.len()),
-            ("outstanding", self.outstanding.iter().copied().min().unwrap_or(0)),
+            ("the window", self.pace.window),
+            ("repeats", self.pace.repeats),
+            ("pairs", self.pace.pairs),
+            ("memory connections", self.connections.held),
+            ("connections to establish", self.connections.established),
+            ("receivers", self.deliveries.receivers),
+            ("publishers", self.publishes.publishers),
+            ("subscribers", self.publishes.subscribers),
+            ("the rate", self.deliveries.rate as usize),
+            ("the unicast rate", self.publishes.unicast_rate as usize),
+            ("servers", self.node.servers.len()),
+            ("outstanding", self.deliveries.outstanding.iter().copied().min().unwrap_or(0)),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(BenchError::Option(format!("{name}: must be at least 1")));
         }
-        if self.client_cpu.is_some() && self.floor_cpu.is_none() {
+        if self.pace.client_cpu.is_some() && self.pace.floor_cpu.is_none() {
             let why = "a CPU for the client needs one for the floor, or both share the client's";
             return Err(BenchError::Option(why.to_owned()));
         }
-        if let Some(many) = self.outstanding.iter().find(|many| **many > OUTSTANDING_MAX) {
+        if let Some(many) = self.deliveries.outstanding.iter().find(|many| **many > OUTSTANDING_MAX) {
             return Err(BenchError::Option(format!("outstanding {many}: more than {OUTSTANDING_MAX}")));
         }
-        if !(payload::SIZE_MIN..=PAYLOAD_MAX).contains(&self.payload) {
+        if !(payload::SIZE_MIN..=PAYLOAD_MAX).contains(&self.deliveries.payload) {
             return Err(BenchError::Option(format!(
                 "a payload of {} bytes: {} to {PAYLOAD_MAX} are possible",
-                self.payload,
+                self.deliveries.payload,
                 payload::SIZE_MIN
             )));
         }
@@ -227,13 +237,61 @@ impl Options {
     /// How many descriptors a workload holds at once. A receiver of the floor has both ends in this process.
     fn sockets(&self, workload: Workload) -> (&'static str, usize) {
         match workload {
-            Workload::Memory => ("memory", self.memory_connections.max(self.memory_warm_up)),
-            Workload::Connect => ("connect", self.connect_connections),
-            Workload::Fanout => ("fanout", 3 * self.receivers + 1),
-            Workload::Rate => ("rate", 3 * self.receivers + 1),
-            Workload::Publish => ("publish", self.subscribers + self.publishers),
-            Workload::Unicast => ("unicast", self.subscribers + self.publishers),
+            Workload::Memory => ("memory", self.connections.held.max(self.connections.warm_up)),
+            Workload::Connect => ("connect", self.connections.established),
+            Workload::Fanout => ("fanout", 3 * self.deliveries.receivers + 1),
+            Workload::Rate => ("rate", 3 * self.deliveries.receivers + 1),
+            Workload::Publish => ("publish", self.publishes.subscribers + self.publishes.publishers),
+            Workload::Unicast => ("unicast", self.publishes.subscribers + self.publishes.publishers),
         }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            window: 256,
+            connects_per_second: None,
+            repeats: 5,
+            pairs: 5,
+            client_cpu: None,
+            floor_cpu: None,
+            patience: Duration::from_secs(20),
+            stage_limit: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            held: 15_000,
+            warm_up: 100,
+            messages: 200,
+            traffic: Traffic::Rpc,
+            settle: Duration::from_secs(12),
+            established: 10_000,
+        }
+    }
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Self {
+            receivers: 1000,
+            payload: 128,
+            outstanding: vec![1, 4, 16],
+            fanout_phase: Duration::from_secs(3),
+            publisher: PublisherKind::Http,
+            rate: 50,
+            rate_phase: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for Publishes {
+    fn default() -> Self {
+        Self { publishers: 64, subscribers: 1000, phase: Duration::from_secs(5), unicast_rate: 500 }
     }
 }
 
@@ -260,7 +318,7 @@ mod tests {
     #[test]
     fn too_many_connections_are_refused_with_the_workload_and_the_bound() {
         let mut options = options();
-        options.memory_connections = 20_000;
+        options.connections.held = 20_000;
         let error = options.refuse_impossible().unwrap_err().to_string();
         assert!(error.contains("memory") && error.contains("19000"), "{error}");
         options.workloads = vec![Workload::Connect];
@@ -270,7 +328,7 @@ mod tests {
     #[test]
     fn a_zero_is_refused_by_its_name() {
         let mut options = options();
-        options.pairs = 0;
+        options.pace.pairs = 0;
         assert!(options.refuse_impossible().unwrap_err().to_string().contains("pairs"));
     }
 }

@@ -25,15 +25,15 @@ impl Publisher {
         token: &dyn Fn(usize) -> String,
         stage: &mut Stage,
     ) -> Result<Self, BenchError> {
-        let api = Api { address: options.api, key: options.api_key.clone() };
-        let index = match options.publisher {
+        let api = Api { address: options.node.api, key: options.node.api_key.clone() };
+        let index = match options.deliveries.publisher {
             PublisherKind::Http => open_http(table, &api, stage)?,
             PublisherKind::Ws => {
                 let clients = Clients { count: 1, token, channel: None };
                 clients.join(table, options, stage)?.start
             }
         };
-        Ok(Self { index, kind: options.publisher, api, next_id: 10, unanswered: 0 })
+        Ok(Self { index, kind: options.deliveries.publisher, api, next_id: 10, unanswered: 0 })
     }
 
     pub(crate) fn is_free(&self) -> bool {

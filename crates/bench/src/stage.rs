@@ -20,8 +20,8 @@ impl Stage {
         let now = Instant::now();
         Self {
             name: name.into(),
-            ends: now + options.stage_limit,
-            patience: options.patience,
+            ends: now + options.pace.stage_limit,
+            patience: options.pace.patience,
             moved: now,
             done: 0,
             wanted: 0,

@@ -212,41 +212,44 @@ fn options(flags: &Flags) -> Result<Options, Failure> {
         return Err(Failure::unusable("--servers: name at least one address"));
     };
     let mut options = Options::new(node.pid, *server, node.api, node.key.read()?.reveal());
-    options.servers.clone_from(&node.servers);
+    options.node.servers.clone_from(&node.servers);
     options.workloads = flags.workloads.iter().map(|name| Workload::from(*name)).collect();
     options.json.clone_from(&flags.json);
-    options.origin.clone_from(&node.origin);
-    replace(&mut options.path, node.path.clone());
-    replace(&mut options.channel_prefix, node.channel_prefix.clone());
+    options.node.origin.clone_from(&node.origin);
+    replace(&mut options.node.path, node.path.clone());
+    replace(&mut options.node.channel_prefix, node.channel_prefix.clone());
 
-    replace(&mut options.window, pace.window);
-    options.connects_per_second = pace.connects_per_second;
-    replace(&mut options.repeats, pace.repeats);
-    replace(&mut options.pairs, pace.pairs);
-    options.client_cpu = pace.client_cpu;
-    options.floor_cpu = pace.floor_cpu;
-    replace(&mut options.patience, pace.patience.map(|period| period.0));
-    replace(&mut options.stage_limit, pace.stage_limit.map(|period| period.0));
+    replace(&mut options.pace.window, pace.window);
+    options.pace.connects_per_second = pace.connects_per_second;
+    replace(&mut options.pace.repeats, pace.repeats);
+    replace(&mut options.pace.pairs, pace.pairs);
+    options.pace.client_cpu = pace.client_cpu;
+    options.pace.floor_cpu = pace.floor_cpu;
+    replace(&mut options.pace.patience, pace.patience.map(|period| period.0));
+    replace(&mut options.pace.stage_limit, pace.stage_limit.map(|period| period.0));
 
-    replace(&mut options.memory_connections, memory.connections);
-    replace(&mut options.memory_warm_up, memory.warm_up);
-    replace(&mut options.memory_messages, memory.messages);
-    replace(&mut options.memory_traffic, memory.traffic.map(Traffic::from));
-    replace(&mut options.memory_settle, memory.settle.map(|period| period.0));
-    replace(&mut options.connect_connections, memory.establish);
+    replace(&mut options.connections.held, memory.connections);
+    replace(&mut options.connections.warm_up, memory.warm_up);
+    replace(&mut options.connections.messages, memory.messages);
+    replace(&mut options.connections.traffic, memory.traffic.map(Traffic::from));
+    replace(&mut options.connections.settle, memory.settle.map(|period| period.0));
+    replace(&mut options.connections.established, memory.establish);
 
-    replace(&mut options.receivers, deliveries.receivers);
-    replace(&mut options.payload, deliveries.payload);
-    replace(&mut options.outstanding, Some(deliveries.outstanding.clone()).filter(|list| !list.is_empty()));
-    replace(&mut options.fanout_phase, deliveries.fanout_phase.map(|period| period.0));
-    replace(&mut options.publisher, deliveries.publisher.map(PublisherKind::from));
-    replace(&mut options.rate, deliveries.rate);
-    replace(&mut options.rate_phase, deliveries.rate_phase.map(|period| period.0));
+    replace(&mut options.deliveries.receivers, deliveries.receivers);
+    replace(&mut options.deliveries.payload, deliveries.payload);
+    replace(
+        &mut options.deliveries.outstanding,
+        Some(deliveries.outstanding.clone()).filter(|list| !list.is_empty()),
+    );
+    replace(&mut options.deliveries.fanout_phase, deliveries.fanout_phase.map(|period| period.0));
+    replace(&mut options.deliveries.publisher, deliveries.publisher.map(PublisherKind::from));
+    replace(&mut options.deliveries.rate, deliveries.rate);
+    replace(&mut options.deliveries.rate_phase, deliveries.rate_phase.map(|period| period.0));
 
-    replace(&mut options.publishers, publishes.publishers);
-    replace(&mut options.subscribers, publishes.subscribers);
-    replace(&mut options.publish_phase, publishes.publish_phase.map(|period| period.0));
-    replace(&mut options.unicast_rate, publishes.unicast_rate);
+    replace(&mut options.publishes.publishers, publishes.publishers);
+    replace(&mut options.publishes.subscribers, publishes.subscribers);
+    replace(&mut options.publishes.phase, publishes.publish_phase.map(|period| period.0));
+    replace(&mut options.publishes.unicast_rate, publishes.unicast_rate);
     Ok(options)
 }
 
@@ -315,12 +318,12 @@ mod tests {
              --fanout-phase 500ms --publisher ws --traffic publish --connections 10 --json /tmp/a",
         );
         assert_eq!(options.workloads, [Workload::Fanout, Workload::Memory]);
-        assert_eq!(options.servers.len(), 2);
-        assert_eq!(options.outstanding, [1, 4]);
-        assert_eq!(options.fanout_phase.as_millis(), 500);
-        assert_eq!(options.publisher, PublisherKind::Ws);
-        assert_eq!(options.memory_traffic, Traffic::Publish);
-        assert_eq!(options.memory_connections, 10);
+        assert_eq!(options.node.servers.len(), 2);
+        assert_eq!(options.deliveries.outstanding, [1, 4]);
+        assert_eq!(options.deliveries.fanout_phase.as_millis(), 500);
+        assert_eq!(options.deliveries.publisher, PublisherKind::Ws);
+        assert_eq!(options.connections.traffic, Traffic::Publish);
+        assert_eq!(options.connections.held, 10);
         assert_eq!(options.json, Some(PathBuf::from("/tmp/a")));
     }
 

@@ -16,6 +16,7 @@ mod openapi;
 mod publish;
 mod repeats;
 mod request;
+mod tally;
 mod text;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use method::Method;
 use repeats::Repeats;
 
 pub(crate) use identity::NodeIdentity;
+pub(crate) use tally::Tally;
 
 /// The server API of one node.
 pub(crate) struct Api {
@@ -50,6 +52,7 @@ pub(crate) struct Api {
     sizes: Sizes,
     repeats: Repeats,
     slots: Semaphore,
+    tally: Arc<Tally>,
 }
 
 /// What a path stands for.
@@ -61,7 +64,7 @@ enum Endpoint {
 }
 
 impl Api {
-    pub(crate) fn new(handle: Handle, config: &ApiConfig, node: NodeIdentity) -> Self {
+    pub(crate) fn new(handle: Handle, config: &ApiConfig, node: NodeIdentity, tally: Arc<Tally>) -> Self {
         let keys = Keys::new(config, handle.rules());
         Self {
             handle,
@@ -71,6 +74,7 @@ impl Api {
             sizes: Sizes::new(config.publication_size.as_usize()),
             repeats: Repeats::new(),
             slots: Semaphore::new(limits::API_REQUESTS_MAX),
+            tally,
         }
     }
 
@@ -103,7 +107,9 @@ pub(crate) fn router(api: Api) -> Router {
     let serve = |endpoint| {
         let api = Arc::clone(&api);
         post(move |request: Request| async move {
-            api.answer(endpoint, request).await.unwrap_or_else(IntoResponse::into_response)
+            let response = api.answer(endpoint, request).await.unwrap_or_else(IntoResponse::into_response);
+            api.tally.count(endpoint, response.status(), api.handle.clock().moment());
+            response
         })
     };
     let mut router = Router::new()
@@ -186,7 +192,7 @@ mod tests {
         let clock = Clock::start();
         let handle = Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock);
         let config = ApiConfig { key: Secret::new("key"), ..ApiConfig::default() };
-        Api::new(handle, &config, NodeIdentity::new(&[], "1.2.3", clock.moment()))
+        Api::new(handle, &config, NodeIdentity::new(&[], "1.2.3", clock.moment()), Arc::new(Tally::new()))
     }
 
     async fn post(api: &Api, endpoint: Endpoint, body: &'static str) -> (u16, String) {

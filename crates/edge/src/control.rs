@@ -16,16 +16,16 @@ use hyper_util::service::TowerToHyperService;
 use model::Moment;
 use protocol::Encoders;
 use tokio::runtime::{Builder, Handle as RuntimeHandle};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use transport::{Admission, Fallback};
 
-use crate::api::{self, Api, NodeIdentity};
+use crate::api::{self, Api, NodeIdentity, Tally};
 use crate::composition::Mode;
 use crate::config::Config;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::start_error::StartError;
+use crate::stop::Stop;
 use crate::threads::{self, BrokerLink};
 use crate::{demo, drain, internal, metrics};
 
@@ -47,7 +47,7 @@ pub(crate) fn spawn(
     control: Control,
     listeners: Option<Vec<TcpListener>>,
     broker: BrokerLink,
-    stop: Arc<Notify>,
+    stop: Arc<Semaphore>,
 ) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
     let system = |cause| StartError::System { what: "the control thread", cause };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
@@ -61,9 +61,10 @@ pub(crate) fn spawn(
 
 impl Control {
     fn router(&self) -> Router {
-        let metrics = metrics::Scrape::new(self);
+        let tally = Arc::new(Tally::new());
+        let metrics = metrics::Scrape::new(self, Arc::clone(&tally));
         let identity = NodeIdentity::new(&self.public, self.version, self.handle.clock().moment());
-        let api = Api::new(self.handle.clone(), &self.config.api, identity);
+        let api = Api::new(self.handle.clone(), &self.config.api, identity, tally);
         let router =
             Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
         if !self.config.demo.enabled {
@@ -77,52 +78,31 @@ impl Control {
         router: Router,
         listeners: Vec<TcpListener>,
         broker: BrokerLink,
-        stop: Arc<Notify>,
+        stop: Arc<Semaphore>,
     ) -> io::Result<()> {
+        let stop = Stop::listen(stop, self.mode)?;
         let mut internal = internal::Listeners::new(router, listeners)?;
-        let ended = tokio::select! {
-            ended = self.live_and_drain(&stop) => ended,
+        tokio::select! {
+            () = self.live_and_drain(stop) => {}
             never = internal.serve() => match never {},
             never = self.beat() => match never {},
-        };
+        }
         for worker in self.handle.workers() {
             worker.stop();
         }
         broker.stop();
         internal.close().await;
-        ended
+        Ok(())
     }
 
     /// Serves until the node is told to end, and then until its clients are gone or its time is up.
-    async fn live_and_drain(&self, stop: &Notify) -> io::Result<()> {
-        self.until_told(stop).await?;
+    async fn live_and_drain(&self, mut stop: Stop) {
+        stop.told().await;
         tracing::info!("draining: {} to go", self.handle.count().await.connections);
         tokio::select! {
-            told = self.until_told(stop) => {
-                tracing::warn!("told to end a second time: closing at once");
-                told
-            }
-            () = drain::run(&self.handle, &self.health, &self.config.drain) => Ok(()),
+            () = stop.told() => tracing::warn!("told to end a second time: closing at once"),
+            () = drain::run(&self.handle, &self.health, &self.config.drain) => {}
         }
-    }
-
-    async fn until_told(&self, stop: &Notify) -> io::Result<()> {
-        if self.mode == Mode::Embedded {
-            stop.notified().await;
-            return Ok(());
-        }
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            () = stop.notified() => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {
-                if self.mode == Mode::Development {
-                    std::process::exit(0);
-                }
-            }
-        }
-        Ok(())
     }
 
     async fn beat(&self) -> std::convert::Infallible {

@@ -9,7 +9,7 @@ use auth::Verifier;
 use engine::{Node, Place, Policy, Rules};
 use model::WorkerId;
 use protocol::Encoders;
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use transport::{
     Admission, AdmissionRules, Clock, Fallback, InboundLimits, Route, WorkerLink, WorkerSetup, cpu_quota,
     memory_limit, raise_descriptor_limit, run_worker,
@@ -28,7 +28,7 @@ pub struct Edge {
     public: Vec<SocketAddr>,
     internal: Vec<SocketAddr>,
     handle: Handle,
-    stop: Arc<Notify>,
+    stop: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -65,7 +65,7 @@ impl Edge {
             version: composition.version,
             public: public.clone(),
         };
-        let stop = Arc::new(Notify::new());
+        let stop = Arc::new(Semaphore::new(0));
         let (fallback, control) =
             control::spawn(control, plan.internal.take(), broker.clone(), Arc::clone(&stop))?;
 
@@ -115,7 +115,7 @@ impl Edge {
 
     /// Drains the node, as SIGTERM does; a second call ends it at once.
     pub fn stop(&self) {
-        self.stop.notify_one();
+        self.stop.add_permits(1);
     }
 
     /// Waits until the node has ended.

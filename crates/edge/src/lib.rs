@@ -16,6 +16,7 @@ mod internal;
 pub mod log;
 mod metrics;
 mod start_error;
+mod stop;
 mod threads;
 
 pub use composition::{Composition, Mode, NATIVE_PATH};

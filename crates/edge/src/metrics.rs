@@ -19,6 +19,7 @@ use prometheus::proto::MetricFamily;
 use protocol::CommandKind;
 use transport::{Admission, Rejection};
 
+use crate::api::Tally;
 use crate::control::Control;
 use crate::handle::Handle;
 use crate::health::Health;
@@ -33,12 +34,13 @@ struct Sources {
     admission: Arc<Admission>,
     variants: Vec<String>,
     version: &'static str,
+    tally: Arc<Tally>,
     /// What each worker and the broker thread answered last: a thread that does not answer keeps its counts.
     last: Mutex<(Vec<ShardCounters>, NodeCounters)>,
 }
 
 impl Scrape {
-    pub(crate) fn new(control: &Control) -> Self {
+    pub(crate) fn new(control: &Control, tally: Arc<Tally>) -> Self {
         let workers = control.handle.workers().len();
         Self(Arc::new(Sources {
             handle: control.handle.clone(),
@@ -46,6 +48,7 @@ impl Scrape {
             admission: Arc::clone(&control.admission),
             variants: control.encoders.labels().collect(),
             version: control.version,
+            tally,
             last: Mutex::new((vec![ShardCounters::default(); workers], NodeCounters::default())),
         }))
     }
@@ -102,7 +105,12 @@ impl Sources {
         );
         let dropped =
             counter("fanfare_log_lines_dropped_total", "Log lines dropped because standard error was stuck.");
+        let mut requests = counter("fanfare_api_requests_total", "Requests to the server API, by outcome.");
+        for (method, outcome, count) in self.tally.counts() {
+            requests = requests.value(&[("method", method), ("outcome", outcome)], count);
+        }
         vec![
+            requests,
             build.value(&[("version", self.version)], 1),
             limit.value(&[], u64::from(self.admission.connection_limit())),
             draining.value(&[], u64::from(self.health.is_draining())),

@@ -233,6 +233,9 @@ impl Outboxes {
 }
 
 #[cfg(test)]
+mod property;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -5,6 +5,7 @@ mod commands;
 mod deadlines;
 mod deliver;
 mod orders;
+mod replies;
 mod subscribe;
 mod tokens;
 
@@ -24,7 +25,7 @@ use crate::counters::ShardCounters;
 use crate::mail::{NodeRequest, WorkerMail};
 use crate::mailbox::Mailbox;
 use crate::notice::{Denial, Notice};
-use crate::outbox::{Outboxes, Push, Sent};
+use crate::outbox::{Outboxes, Sent};
 use crate::policy::Policy;
 use crate::slab::{NONE, Slab};
 use crate::users::Users;
@@ -308,68 +309,6 @@ impl Shard {
             self.end_subscription(slot, channel);
         }
         self.tables.users.remove(slot, &mut self.tables.connections);
-    }
-
-    fn tell(&mut self, slot: u32, event: &Event<'_>) {
-        self.begin_replies(slot);
-        if let Some(connection) = self.tables.connections.get_mut(slot) {
-            let framing = self.place.encoders.of(connection.variant).framing;
-            connection.adapter.on_event(event, &mut Frames::new(framing, &mut self.replies));
-        }
-    }
-
-    /// Makes `replies` belong to `slot`.
-    fn begin_replies(&mut self, slot: u32) {
-        if self.replying != slot {
-            self.queue_replies();
-            self.replying = slot;
-        }
-    }
-
-    /// Queues what was said, and closes whoever had no room for it.
-    fn settle(&mut self, now: Now) {
-        self.queue_replies();
-        while let Some(slot) = self.lists.overflowed.pop() {
-            self.close_slow(slot, now);
-        }
-    }
-
-    /// Moves `replies` into the outbox they are for, if it has room.
-    fn queue_replies(&mut self) {
-        let slot = std::mem::replace(&mut self.replying, NONE);
-        if self.replies.is_empty() {
-            return;
-        }
-        let bytes = Bytes::copy_from_slice(&self.replies);
-        self.replies.clear();
-        let Some(connection) = self.tables.connections.get_mut(slot) else {
-            return;
-        };
-        let outcome = if connection.is_open() {
-            self.tables.outboxes.push_control(&mut connection.outbox, bytes, self.policy.outbox_bytes)
-        } else {
-            self.tables.outboxes.push_last(&mut connection.outbox, bytes);
-            Push::Accepted
-        };
-        if outcome == Push::Overflowed {
-            self.lists.overflowed.push(slot);
-        }
-        self.touch(slot);
-    }
-
-    fn touch(&mut self, slot: u32) {
-        if let Some(connection) =
-            self.tables.connections.get_mut(slot).filter(|found| !found.writing.is_dirty)
-        {
-            connection.writing.is_dirty = true;
-            self.lists.dirty.push_back(slot);
-        }
-    }
-
-    fn close_slow(&mut self, slot: u32, now: Now) {
-        self.counters.overflows += u64::from(self.is_open(slot));
-        self.begin_close(slot, CloseReason::Slow, None, now);
-        self.queue_replies();
     }
 
     fn deny(&mut self, denial: Denial) {

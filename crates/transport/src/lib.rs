@@ -22,6 +22,7 @@ pub use config::{FormError, InboundLimits, ListenAddress, Network, OriginPattern
 pub use door::{Body, BoxFuture, Fallback, Route};
 pub use linux::{cpu_quota, memory_limit, raise_descriptor_limit};
 pub use listener::{BindError, bind};
+pub use log::Throttle;
 pub use pulse::Pulse;
 pub use websocket::WebSocketFraming;
 pub use worker::{WorkerLink, WorkerSetup, run_worker};

@@ -9,17 +9,18 @@ use model::{CloseReason, Moment};
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Lets a line of each kind through every ten seconds.
-pub(crate) struct Throttle<const KINDS: usize> {
+pub struct Throttle<const KINDS: usize> {
     kinds: [(Option<Moment>, u32); KINDS],
 }
 
 impl<const KINDS: usize> Throttle<KINDS> {
-    pub(crate) fn new() -> Self {
+    /// Nothing was written yet.
+    pub fn new() -> Self {
         Self { kinds: [(None, 0); KINDS] }
     }
 
     /// Whether a line of this kind may be written; if so, how many were not since the last.
-    pub(crate) fn admit(&mut self, kind: usize, now: Moment) -> Option<u32> {
+    pub fn admit(&mut self, kind: usize, now: Moment) -> Option<u32> {
         let (last, unsaid) = &mut self.kinds[kind];
         if last.is_some_and(|last| now.since(last) < PAUSE) {
             *unsaid += 1;
@@ -27,6 +28,12 @@ impl<const KINDS: usize> Throttle<KINDS> {
         }
         *last = Some(now);
         Some(std::mem::take(unsaid))
+    }
+}
+
+impl<const KINDS: usize> Default for Throttle<KINDS> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

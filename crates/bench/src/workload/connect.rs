@@ -14,10 +14,10 @@ const TARGET_US: f64 = 60.0;
 const AFTERMATH: Duration = Duration::from_millis(50);
 
 pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
-    let count = run.options.connect_connections;
+    let count = run.options.connections.established;
     let mut table = table(&run.stage(NAME))?;
     let (mut cpu_us, mut rates, mut own_us, mut ended) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for repeat in 0..run.options.repeats {
+    for repeat in 0..run.options.pace.repeats {
         let mut stage = run.stage(format!("connect, repeat {}", repeat + 1));
         run.quiet(&mut table, &mut stage)?;
         let clients = Clients { count, token: run.token, channel: Some(&|nth| run.channel(nth)) };
@@ -34,7 +34,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
         table.truncate(0);
     }
     let what =
-        format!("CPU per connection established, {count} connections, {} under way", run.options.window);
+        format!("CPU per connection established, {count} connections, {} under way", run.options.pace.window);
     if let Some(row) = run.figure(NAME, what, "us", &cpu_us) {
         row.aim(TARGET_US);
     }

@@ -14,7 +14,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
     let mut stand = Stand::open(run, NAME)?;
     let frame_bytes = stand.frame_bytes();
     run.note(format!("fanout: frames are of {frame_bytes} bytes, the node's and the floor's"));
-    for count in run.options.outstanding.clone() {
+    for count in run.options.deliveries.outstanding.clone() {
         let pairs = Pairs::take(run, &mut stand, count)?;
         pairs.report(run, count);
     }
@@ -30,17 +30,17 @@ struct Pairs {
 
 impl Pairs {
     fn take(run: &Run<'_>, stand: &mut Stand<'_>, count: usize) -> Result<Self, BenchError> {
-        let time = run.options.fanout_phase;
+        let time = run.options.deliveries.fanout_phase;
         stand.stage = run.stage(format!("fanout, {count} outstanding"));
         for side in [Side::Node, Side::Floor] {
             stand.measure(side, |stand| burst(stand, side, count, time / 5))?;
         }
         let mut pairs = Self { node: Vec::new(), floor: Vec::new(), frames_per_write: Vec::new() };
-        for pair in 0..run.options.pairs {
+        for pair in 0..run.options.pace.pairs {
             stand.stage = run.stage(format!("fanout, {count} outstanding, pair {}", pair + 1));
-            let before = metrics::read(run.options.api);
+            let before = metrics::read(run.options.node.api);
             pairs.node.push(stand.measure(Side::Node, |stand| burst(stand, Side::Node, count, time))?);
-            pairs.frames_per_write.extend(frames_per_write(before, metrics::read(run.options.api)));
+            pairs.frames_per_write.extend(frames_per_write(before, metrics::read(run.options.node.api)));
             pairs.floor.push(stand.measure(Side::Floor, |stand| burst(stand, Side::Floor, count, time))?);
         }
         Ok(pairs)
@@ -49,7 +49,7 @@ impl Pairs {
     fn report(&self, run: &mut Run<'_>, count: usize) {
         let options = run.options;
         let raw = if count == 1 { "send".to_owned() } else { format!("writev({count})") };
-        let shape = format!("{} receivers, {} B", options.receivers, options.payload);
+        let shape = format!("{} receivers, {} B", options.deliveries.receivers, options.deliveries.payload);
         let figures = [
             Figure::new(format!("CPU per delivery beside {raw}, {shape}"), "ns", |phase| {
                 phase.cpu_ns_per_delivery
@@ -67,7 +67,7 @@ impl Pairs {
             run.note(format!(
                 "fanout, {count} outstanding: no frames per write, the node has no fanfare_writes_total and \
                  fanfare_deliveries_total at {}/metrics",
-                options.api
+                options.node.api
             ));
         }
         run.figure(NAME, format!("frames per write, {count} outstanding"), "", &self.frames_per_write);
@@ -95,7 +95,7 @@ fn frames_per_write(before: Option<Counters>, after: Option<Counters>) -> Option
 
 /// The agreed ratios, for the shape they were agreed for.
 fn target(options: &Options, count: usize) -> Option<f64> {
-    if options.receivers != 1000 || options.payload != 128 {
+    if options.deliveries.receivers != 1000 || options.deliveries.payload != 128 {
         return None;
     }
     match count {

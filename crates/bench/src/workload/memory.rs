@@ -24,10 +24,10 @@ const NOT_AVAILABLE: u32 = 108;
 
 pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
     let options = run.options;
-    let count = options.memory_connections;
+    let count = options.connections.held;
     let mut stage = run.stage("memory, warm-up");
     let mut table = table(&stage)?;
-    join(run, &mut table, &mut stage, options.memory_warm_up)?;
+    join(run, &mut table, &mut stage, options.connections.warm_up)?;
     table.truncate(0);
     settle(run, &mut table, "memory, settling before")?;
     let empty = run.process.memory()?;
@@ -43,7 +43,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
     let each = |part: fn(&Memory) -> u64| share(part(&empty), part(&full), count);
     let what = format!(
         "resident memory per connection, {count} connections, after {} messages each way",
-        options.memory_messages
+        options.connections.messages
     );
     let resident = run.figure(NAME, what, "B", &[each(|memory| memory.rss)]);
     if let Some(row) = resident {
@@ -67,14 +67,14 @@ fn join(
 
 fn settle(run: &mut Run<'_>, table: &mut Table, name: &str) -> Result<(), BenchError> {
     let mut stage = run.stage(name);
-    table.rest(&mut stage, run.options.memory_settle)?;
+    table.rest(&mut stage, run.options.connections.settle)?;
     run.quiet(table, &mut stage)
 }
 
 /// Every connection sends one command per round and is answered before the next round begins.
 fn talk(run: &Run<'_>, table: &mut Table, clients: &Range<usize>) -> Result<(), BenchError> {
     let mut stage = run.stage("memory, messages");
-    let messages = run.options.memory_messages;
+    let messages = run.options.connections.messages;
     for round in 0..messages {
         stage.goal(round as u64, messages as u64);
         let begun = Instant::now();
@@ -91,7 +91,7 @@ fn talk_once(
     clients: &Range<usize>,
     round: usize,
 ) -> Result<(), BenchError> {
-    let publishing = run.options.memory_traffic == Traffic::Publish;
+    let publishing = run.options.connections.traffic == Traffic::Publish;
     let id = u32::try_from(round + 3).unwrap_or(u32::MAX);
     let pushes_wanted = if publishing { clients.len() } else { 0 };
     let (mut sent, mut answered, mut pushed) = (0, 0, 0);

@@ -36,11 +36,11 @@ pub fn run(
 ) -> Result<Report, BenchError> {
     options.refuse_impossible()?;
     raise_descriptor_limit()?;
-    if let Some(cpu) = options.client_cpu {
+    if let Some(cpu) = options.pace.client_cpu {
         process::confine(cpu).map_err(|error| Fault::Io(error).at("confining the client to its CPU"))?;
     }
     let mut run = Run {
-        process: Process::new(options.pid),
+        process: Process::new(options.node.pid),
         options: &options,
         token,
         clock: Clock::start(),
@@ -81,7 +81,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn channel(&self, nth: usize) -> String {
-        format!("{}{nth}", self.options.channel_prefix)
+        format!("{}{nth}", self.options.node.channel_prefix)
     }
 
     /// Adds a figure of the node alone; none without samples.

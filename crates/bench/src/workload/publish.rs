@@ -39,10 +39,11 @@ enum Pace {
 pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
     let options = run.options;
     let phases = Publishing::phases(run, "publish", Pace::Window)?;
-    let shape = format!("{} publishers, {} channels", options.publishers, options.subscribers);
+    let shape =
+        format!("{} publishers, {} channels", options.publishes.publishers, options.publishes.subscribers);
     let what = format!("CPU per publish over HTTP, delivery included, {shape}");
     if let Some(row) = run.figure("publish", what, "us", &column(&phases, |phase| phase.cpu_us))
-        && options.publishers == 64
+        && options.publishes.publishers == 64
     {
         row.aim(TARGET_US);
     }
@@ -53,11 +54,11 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
 
 /// Latency of publications that do not wait for each other.
 pub(super) fn run_unicast(run: &mut Run<'_>) -> Result<(), BenchError> {
-    let rate = run.options.unicast_rate;
+    let rate = run.options.publishes.unicast_rate;
     let phases = Publishing::phases(run, "unicast", Pace::Rate(rate))?;
     run.figure(
         "unicast",
-        format!("publishes per second, {rate} wanted, {} channels", run.options.subscribers),
+        format!("publishes per second, {rate} wanted, {} channels", run.options.publishes.subscribers),
         "1/s",
         &column(&phases, |phase| phase.per_second),
     );
@@ -121,9 +122,9 @@ struct Tally {
 impl<'a> Publishing<'a> {
     fn phases(run: &mut Run<'a>, name: &str, pace: Pace) -> Result<Vec<Phase>, BenchError> {
         let mut publishing = Self::open(run, name)?;
-        publishing.drive(pace, run.options.publish_phase / WARM_UP_SHARE)?;
+        publishing.drive(pace, run.options.publishes.phase / WARM_UP_SHARE)?;
         let mut phases = Vec::new();
-        for repeat in 0..run.options.repeats {
+        for repeat in 0..run.options.pace.repeats {
             publishing.stage = run.stage(format!("{name}, repeat {}", repeat + 1));
             phases.push(publishing.measure(run, pace)?);
         }
@@ -134,11 +135,14 @@ impl<'a> Publishing<'a> {
         let options = run.options;
         let mut stage = run.stage(format!("{name}, connecting"));
         let mut table = table(&stage)?;
-        let subscribers =
-            Clients { count: options.subscribers, token: run.token, channel: Some(&|nth| run.channel(nth)) };
+        let subscribers = Clients {
+            count: options.publishes.subscribers,
+            token: run.token,
+            channel: Some(&|nth| run.channel(nth)),
+        };
         let subscribers = subscribers.join(&mut table, options, &mut stage)?;
-        let api = Api { address: options.api, key: options.api_key.clone() };
-        for _ in 0..options.publishers {
+        let api = Api { address: options.node.api, key: options.node.api_key.clone() };
+        for _ in 0..options.publishes.publishers {
             open_http(&mut table, &api, &stage)?;
         }
         let publishers = subscribers.end..table.len();
@@ -153,13 +157,13 @@ impl<'a> Publishing<'a> {
                 sent: 0,
                 received: 0,
                 answered: 0,
-                missing: vec![0; options.subscribers],
+                missing: vec![0; options.publishes.subscribers],
                 asked: vec![Instant::now(); publishers.len()],
                 deliveries: histogram(),
                 responses: histogram(),
             },
             publishers,
-            channels: (0..options.subscribers).map(|nth| run.channel(nth)).collect(),
+            channels: (0..options.publishes.subscribers).map(|nth| run.channel(nth)).collect(),
             next_channel: 0,
         })
     }
@@ -169,7 +173,7 @@ impl<'a> Publishing<'a> {
         self.table.rest(&mut self.stage, AFTERMATH)?;
         let (before, own) = (run.process.cpu()?, process::own_cpu_ns());
         let begun = Instant::now();
-        self.drive(pace, self.options.publish_phase)?;
+        self.drive(pace, self.options.publishes.phase)?;
         let elapsed = begun.elapsed();
         let own = process::own_cpu_ns() - own;
         self.table.rest(&mut self.stage, AFTERMATH)?;
@@ -232,7 +236,7 @@ impl<'a> Publishing<'a> {
     fn send(&mut self, publisher: usize, at: Instant) -> Result<(), BenchError> {
         let subscriber = self.next_channel;
         self.next_channel = (subscriber + 1) % self.channels.len();
-        let payload = payload::of_size(self.options.payload, self.clock.stamp(at));
+        let payload = payload::of_size(self.options.deliveries.payload, self.clock.stamp(at));
         let request = self.api.publish(&self.channels[subscriber], &payload);
         self.tally.sent += 1;
         self.tally.missing[subscriber] += 1;

@@ -18,13 +18,15 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
     let options = run.options;
     let mut stand = Stand::open(run, NAME)?;
     for side in [Side::Node, Side::Floor] {
-        stand.measure(side, |stand| at_rate(stand, side, options.rate, WARM_UP))?;
+        stand.measure(side, |stand| at_rate(stand, side, options.deliveries.rate, WARM_UP))?;
     }
     let (mut node, mut floor) = (Vec::new(), Vec::new());
-    for pair in 0..options.pairs {
+    for pair in 0..options.pace.pairs {
         stand.stage = run.stage(format!("rate, pair {}", pair + 1));
         for (side, phases) in [(Side::Node, &mut node), (Side::Floor, &mut floor)] {
-            let drive = |stand: &mut Stand<'_>| at_rate(stand, side, options.rate, options.rate_phase);
+            let drive = |stand: &mut Stand<'_>| {
+                at_rate(stand, side, options.deliveries.rate, options.deliveries.rate_phase)
+            };
             phases.push(stand.measure(side, drive)?);
         }
     }
@@ -34,7 +36,10 @@ pub(super) fn run(run: &mut Run<'_>) -> Result<(), BenchError> {
 
 fn report(run: &mut Run<'_>, node: &[Phase], floor: &[Phase]) {
     let options = run.options;
-    let shape = format!("{}/s to {} receivers, {} B", options.rate, options.receivers, options.payload);
+    let shape = format!(
+        "{}/s to {} receivers, {} B",
+        options.deliveries.rate, options.deliveries.receivers, options.deliveries.payload
+    );
     let figures = [
         Figure::new(format!("delivery latency p99, {shape}"), "us", |phase| phase.p99_us)
             .aim(is_agreed(options).then_some(TARGET_RATIO)),
@@ -68,5 +73,5 @@ fn at_rate(stand: &mut Stand<'_>, side: Side, rate: u32, time: Duration) -> Resu
 
 /// The shape the target was agreed for.
 fn is_agreed(options: &Options) -> bool {
-    (options.rate, options.receivers, options.payload) == (50, 1000, 128)
+    (options.deliveries.rate, options.deliveries.receivers, options.deliveries.payload) == (50, 1000, 128)
 }

@@ -109,13 +109,17 @@ impl<'a> Stand<'a> {
         let options = run.options;
         let mut stage = run.stage(format!("{name}, connecting"));
         let mut table = table(&stage)?;
-        let channel = format!("{}all", options.channel_prefix);
-        let receivers =
-            Clients { count: options.receivers, token: run.token, channel: Some(&|_| channel.clone()) };
+        let channel = format!("{}all", options.node.channel_prefix);
+        let receivers = Clients {
+            count: options.deliveries.receivers,
+            token: run.token,
+            channel: Some(&|_| channel.clone()),
+        };
         receivers.join(&mut table, options, &mut stage)?;
-        let publisher_token = |nth: usize| (run.token)(options.receivers + nth);
+        let publisher_token = |nth: usize| (run.token)(options.deliveries.receivers + nth);
         let publisher = Publisher::open(&mut table, options, &publisher_token, &mut stage)?;
-        let floor = Floor::open(&mut table, run.clock, options.receivers, options.floor_cpu, &stage)?;
+        let floor =
+            Floor::open(&mut table, run.clock, options.deliveries.receivers, options.pace.floor_cpu, &stage)?;
         let mut stand = Self {
             options,
             process: run.process,
@@ -187,10 +191,10 @@ impl<'a> Stand<'a> {
     /// sender wakes: its latency begins with the first `send`.
     pub(super) fn launch(&mut self, side: Side, count: usize, at: Instant) -> Result<(), BenchError> {
         self.stage.moved(Instant::now());
-        self.tally.wanted += (count * self.options.receivers) as u64;
+        self.tally.wanted += (count * self.options.deliveries.receivers) as u64;
         match side {
             Side::Node => {
-                let payload = payload::of_size(self.options.payload, self.clock.stamp(at));
+                let payload = payload::of_size(self.options.deliveries.payload, self.clock.stamp(at));
                 let Self { table, stage, publisher, channel, .. } = self;
                 publisher.publish(table, stage, channel, &payload, count)
             }

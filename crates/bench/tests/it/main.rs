@@ -11,23 +11,23 @@ use node::{Behaviour, Node};
 fn options(node: &Node, workload: Workload) -> Options {
     let mut options = Options::new(std::process::id(), node.clients, node.api, "secret");
     options.workloads = vec![workload];
-    options.window = 4;
-    options.repeats = 2;
-    options.pairs = 2;
-    options.memory_connections = 6;
-    options.memory_warm_up = 3;
-    options.memory_messages = 5;
-    options.memory_settle = Duration::from_millis(50);
-    options.connect_connections = 8;
-    options.receivers = 5;
-    options.outstanding = vec![1, 4];
-    options.fanout_phase = Duration::from_millis(100);
-    options.rate_phase = Duration::from_millis(200);
-    options.publishers = 3;
-    options.subscribers = 7;
-    options.publish_phase = Duration::from_millis(100);
-    options.unicast_rate = 100;
-    options.patience = Duration::from_secs(5);
+    options.pace.window = 4;
+    options.pace.repeats = 2;
+    options.pace.pairs = 2;
+    options.connections.held = 6;
+    options.connections.warm_up = 3;
+    options.connections.messages = 5;
+    options.connections.settle = Duration::from_millis(50);
+    options.connections.established = 8;
+    options.deliveries.receivers = 5;
+    options.deliveries.outstanding = vec![1, 4];
+    options.deliveries.fanout_phase = Duration::from_millis(100);
+    options.deliveries.rate_phase = Duration::from_millis(200);
+    options.publishes.publishers = 3;
+    options.publishes.subscribers = 7;
+    options.publishes.phase = Duration::from_millis(100);
+    options.publishes.unicast_rate = 100;
+    options.pace.patience = Duration::from_secs(5);
     options
 }
 
@@ -41,7 +41,7 @@ fn run(options: Options) -> Result<(Report, String), String> {
 fn failure(behaviour: Behaviour, workload: Workload) -> String {
     let node = Node::start(behaviour);
     let mut options = options(&node, workload);
-    options.patience = Duration::from_millis(300);
+    options.pace.patience = Duration::from_millis(300);
     let begun = Instant::now();
     let error = run(options).map(|(_, table)| table).expect_err("the node misbehaves");
     assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
@@ -53,7 +53,7 @@ fn memory_is_measured_with_either_traffic() {
     for traffic in [Traffic::Rpc, Traffic::Publish] {
         let node = Node::start(Behaviour::Good);
         let mut options = options(&node, Workload::Memory);
-        options.memory_traffic = traffic;
+        options.connections.traffic = traffic;
         let (report, table) = run(options).unwrap();
         assert!(report.rows[0].what.contains("6 connections, after 5 messages"), "{table}");
         assert_eq!(report.rows.len(), 4, "{table}");
@@ -73,7 +73,7 @@ fn fanout_stands_beside_its_floor_with_either_publisher() {
     for publisher in [PublisherKind::Http, PublisherKind::Ws] {
         let node = Node::start(Behaviour::Good);
         let mut options = options(&node, Workload::Fanout);
-        options.publisher = publisher;
+        options.deliveries.publisher = publisher;
         let (report, table) = run(options).unwrap();
         for outstanding in [1, 4] {
             let cpu = format!("{outstanding} outstanding");
@@ -102,8 +102,8 @@ fn publishes_arrive_and_are_counted_at_either_pace() {
     let (_, table) = run(options(&node, Workload::Publish)).unwrap();
     assert!(table.contains("CPU per publish over HTTP"), "{table}");
     let mut options = options(&node, Workload::Unicast);
-    options.channel_prefix = "unicast-".to_owned();
-    options.publish_phase = Duration::from_millis(500);
+    options.node.channel_prefix = "unicast-".to_owned();
+    options.publishes.phase = Duration::from_millis(500);
     let (report, table) = run(options).unwrap();
     let rate = report.rows[0].node.median;
     assert!((80.0..=105.0).contains(&rate), "{table}");
@@ -148,9 +148,9 @@ fn a_delivery_too_many_is_an_error() {
 fn what_is_not_there_is_refused() {
     let node = Node::start(Behaviour::Good);
     let mut options = options(&node, Workload::Connect);
-    options.pid = u32::MAX;
+    options.node.pid = u32::MAX;
     assert!(run(options).unwrap_err().contains("measured process"));
     let mut options = self::options(&node, Workload::Connect);
-    options.servers = vec!["127.0.0.1:1".parse().unwrap()];
+    options.node.servers = vec!["127.0.0.1:1".parse().unwrap()];
     assert!(run(options).unwrap_err().contains("refused"));
 }

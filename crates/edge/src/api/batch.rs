@@ -48,8 +48,9 @@ impl Caller<'_> {
             all(commands.iter().map(|command| self.reply(command, begun))).await
         } else {
             let mut replies = Vec::with_capacity(commands.len());
-            for command in &commands {
-                replies.push(self.reply(command, begun).await);
+            // Publications are begun in their order and stay in it, so a run of them shares one wait.
+            for run in commands.chunk_by(|before, after| is_publish(before) && is_publish(after)) {
+                replies.extend(all(run.iter().map(|command| self.reply(command, begun))).await);
             }
             replies
         };
@@ -125,6 +126,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Command<'a> {
         }
         deserializer.deserialize_map(OneEntry)
     }
+}
+
+fn is_publish(command: &&RawJson) -> bool {
+    let method =
+        parse(command.get().as_bytes()).ok().and_then(|Command { name, .. }| Method::from_name(&name));
+    method == Some(Method::Publish)
 }
 
 /// Begins every future before it awaits them in order.

@@ -1,11 +1,13 @@
 //! Where a node listens, and what keeps it from starting.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
+use edge::StartError;
+use edge::config::Config;
 use model::Secret;
 use testkit::{Metrics, http};
 
-use crate::edge::{API_KEY, Setup, edge};
+use crate::edge::{API_KEY, Running, Setup, edge};
 use crate::user::User;
 
 #[test]
@@ -73,8 +75,7 @@ fn localhost_is_both_loopback_addresses_on_one_port() {
 #[test]
 fn one_address_for_both_listeners_serves_everything() {
     for workers in [1, 4] {
-        let edge =
-            edge().workers(workers).with(|config| config.internal.address = config.public.address).start();
+        let edge = on_one_address(workers);
         assert_eq!(edge.address(), edge.internal());
         let mut alice = edge.client("alice");
         alice.subscribe("news");
@@ -102,6 +103,22 @@ fn the_public_listener_serves_clients_alone() {
     let key = format!("X-API-Key: {API_KEY}\r\n");
     assert_eq!(http::post(edge.address(), "/api/info", &key, "{}").expect("an answer").status, 404);
     assert_eq!(http::get(edge.internal(), edge::NATIVE_PATH).expect("an answer").status, 404);
+}
+
+/// A port of choice cannot be asked for twice, so this takes one that was free a moment ago.
+fn on_one_address(workers: u16) -> Running {
+    loop {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = written(free.expect("a free port"));
+        let one = |config: &mut Config| {
+            (config.public.address, config.internal.address) = (address, address);
+        };
+        match edge().workers(workers).with(one).try_start() {
+            Ok(edge) => return edge,
+            Err(StartError::Bind { error, .. }) if error.is_taken() => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn start_error(setup: Setup) -> String {

@@ -268,20 +268,27 @@ impl Shard {
     pub(super) fn on_unsubscribe(&mut self, slot: u32, request: RequestId, channel: &str) -> Outcome {
         if let Some(channel) = self.tables.channels.find(channel) {
             self.end_subscription(slot, channel);
+            self.drop_waiting(slot, channel);
         }
         self.tell(slot, &Event::Unsubscribed { request });
         Outcome::Granted
     }
 
-    /// Ends a subscription, if there is one; what waits of its publications is dropped.
+    /// Ends a subscription, if there is one. What waits of its publications is still sent.
     pub(super) fn end_subscription(&mut self, slot: u32, channel: u32) -> Option<Subscription> {
         let connection = self.tables.connections.get_mut(slot)?;
         let ended = self.tables.channels.unsubscribe(connection, channel)?;
-        if !connection.outbox.is_empty() {
-            self.tables.outboxes.drop_publications(&mut connection.outbox, |queued| queued == channel);
-        }
         self.let_go(channel);
         Some(ended)
+    }
+
+    /// Drops what waits of a channel's publications: the client no longer wants them.
+    fn drop_waiting(&mut self, slot: u32, channel: u32) {
+        if let Some(connection) =
+            self.tables.connections.get_mut(slot).filter(|found| !found.outbox.is_empty())
+        {
+            self.tables.outboxes.drop_publications(&mut connection.outbox, |queued| queued == channel);
+        }
     }
 
     /// Ends a subscription and tells the client.
@@ -339,4 +346,23 @@ pub(super) struct Terms {
     pub(super) expires: Option<UnixTime>,
     pub(super) info: Option<Box<RawJson>>,
     pub(super) data: Option<Box<RawJson>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiters_that_come_again_and_again_take_no_more_room() {
+        let connections = Slab::new();
+        let mut waiters = Vec::new();
+        for round in 0..10_000 {
+            make_room(&mut waiters, &connections);
+            // Every other one waits on behalf of a connection that has left its slot since.
+            waiters.push(Waiter { slot: round / 2 % 10, generation: round % 2 });
+        }
+        assert!(waiters.capacity() <= 64, "{}", waiters.capacity());
+        let waits = |slot| waiters.contains(&Waiter { slot, generation: 0 });
+        assert!((0..10).all(waits), "{waiters:?}");
+    }
 }

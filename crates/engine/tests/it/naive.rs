@@ -55,8 +55,8 @@ proptest! {
                 | Step::Flush(..) | Step::Settle => {}
             }
             let subscribers = |channel| table.get(&channel).cloned().unwrap_or_default();
-            for channel in 0..CHANNELS.len() {
-                prop_assert_eq!(story.subscribers(channel), subscribers(channel), "of {}", CHANNELS[channel]);
+            for (channel, name) in CHANNELS.iter().enumerate() {
+                prop_assert_eq!(story.subscribers(channel), subscribers(channel), "of {}", name);
             }
         }
         story.end();

@@ -217,9 +217,8 @@ impl World {
     /// Turns every wheel until nothing moves.
     fn settle(&mut self) {
         loop {
-            let mut moved = self.shard.on_mail(self.now()) || self.worker_mail.depth() > 0;
+            let mut moved = self.shard.on_mail(self.now());
             if !self.is_node_paused {
-                moved |= self.node_mail.depth() > 0;
                 self.node.on_requests(&self.node_mail);
             }
             self.shard.take_resumed(&mut Vec::new());
@@ -232,6 +231,7 @@ impl World {
                 self.flush(slot);
             }
             self.shard.shed(0, |_| 0, &mut Vec::new(), self.now());
+            moved |= self.worker_mail.depth() > 0 || (!self.is_node_paused && self.node_mail.depth() > 0);
             if !moved {
                 return;
             }
