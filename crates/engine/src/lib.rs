@@ -8,6 +8,8 @@ mod config;
 mod connection;
 mod counters;
 mod delivery;
+#[cfg(test)]
+mod footprint;
 mod mail;
 mod mailbox;
 mod node;

@@ -59,6 +59,9 @@ enum Joined {
     Many(Vec<(WorkerId, ChannelKey)>),
 }
 
+#[cfg(test)]
+pub(crate) const CHANNEL_BYTES: usize = crate::slab::place_bytes::<Channel>();
+
 impl Node {
     /// A sequencer in front of `broker`, handing on to `workers`, whose order is that of their ids.
     pub fn new(

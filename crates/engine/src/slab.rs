@@ -18,6 +18,12 @@ struct Place<T> {
     entry: Entry<T>,
 }
 
+/// What an entry of this kind takes up, used or not.
+#[cfg(test)]
+pub(crate) const fn place_bytes<T>() -> usize {
+    size_of::<Place<T>>()
+}
+
 enum Entry<T> {
     Vacant { next: u32 },
     Used(T),

@@ -27,6 +27,9 @@ pub(crate) struct UserLink {
     previous: u32,
 }
 
+#[cfg(test)]
+pub(crate) const USER_BYTES: usize = crate::slab::place_bytes::<User>();
+
 impl UserLink {
     pub(crate) fn new() -> Self {
         Self { user: NONE, next: NONE, previous: NONE }

@@ -21,6 +21,9 @@ struct Timer {
     next: u32,
 }
 
+#[cfg(test)]
+pub(crate) const TIMER_BYTES: usize = size_of::<Timer>();
+
 impl Wheel {
     pub(crate) fn new(tick: u32) -> Self {
         Self { timers: Vec::new(), heads: Box::new([NONE; BUCKETS]), tick }

@@ -66,8 +66,7 @@ fn a_reply_without_room_closes_its_connection_though_others_are_answered_too() {
 fn replies_before_a_close_count_against_the_bound() {
     let mut world = world(1);
     world.stall(0, true);
-    world.publish("news", &format!("\"{}\"", "p".repeat(BOUND / 2)));
-    world.settle();
+    world.send(0, &"8 rpc\n".repeat(40));
     world.send(0, &("8 rpc\n".repeat(60) + "nonsense"));
     let held = world.count().outbox_bytes as usize;
     assert!(held > 0 && held <= BOUND + CLOSE_FRAME, "{held} bytes");
