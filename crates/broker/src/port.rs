@@ -17,7 +17,7 @@ pub trait Broker: Send {
     /// Stops handing on a channel's publications.
     fn leave(&mut self, channel: &ChannelName);
 
-    /// Publishes; answered by [`BrokerEvent::Published`].
+    /// Publishes; answered by [`BrokerEvent::Published`], once and always: what is never answered is kept.
     fn publish(&mut self, ticket: Ticket, channel: &ChannelName, publication: Publication);
 
     /// The next thing that happened, if anything did.

@@ -154,6 +154,11 @@ impl Connection {
         !matches!(self.phase, Phase::Closing { .. } | Phase::Lingering { .. })
     }
 
+    /// Whether a connect or subscribe waits for its channels, which takes a moment.
+    pub(crate) fn awaits_join(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| !matches!(pending.what, Awaited::Publish))
+    }
+
     /// Whether the next command may be taken.
     pub(crate) fn is_ready(&self) -> bool {
         self.is_open() && self.pending.is_none()

@@ -30,7 +30,7 @@ pub struct Node {
     channels: Slab<Channel>,
     index: HashTable<u32>,
     hasher: RandomState,
-    publishers: Slab<Publisher>,
+    publishers: Slab<(Publisher, NamespaceId)>,
     requests: Vec<NodeRequest>,
     /// Backends to be told once this batch's mail is handed over: the orders that they give next must not
     /// overtake what they published.
@@ -152,9 +152,7 @@ impl Node {
     }
 
     fn publish(&mut self, request: PublishRequest) {
-        let from_api = usize::from(matches!(request.publisher, Publisher::Api(_)));
-        self.counters.publications[request.namespace.index()][from_api] += 1;
-        let index = self.publishers.insert(request.publisher);
+        let index = self.publishers.insert((request.publisher, request.namespace));
         let ticket = ticket(index, self.publishers.generation(index));
         self.broker.publish(ticket, &request.channel, request.publication);
     }
@@ -201,12 +199,16 @@ impl Node {
         if ticket(index, self.publishers.generation(index)) != answered {
             return;
         }
-        match self.publishers.remove(index) {
-            Some(Publisher::Connection { connection, request }) => {
+        let Some((publisher, namespace)) = self.publishers.remove(index) else {
+            return;
+        };
+        let from_api = usize::from(matches!(publisher, Publisher::Api(_)));
+        self.counters.publications[namespace.index()][from_api] += u64::from(outcome.is_ok());
+        match publisher {
+            Publisher::Connection { connection, request } => {
                 self.mail(connection.worker, WorkerMail::Published { connection, request, outcome }, None);
             }
-            Some(Publisher::Api(reply)) => self.answers.push((reply, outcome)),
-            None => {}
+            Publisher::Api(reply) => self.answers.push((reply, outcome)),
         }
     }
 

@@ -161,7 +161,8 @@ impl Shard {
         Outcome::Refused(refusal)
     }
 
-    pub(super) fn is_refused(&self, slot: u32) -> bool {
+    /// Whether the connect command was turned down: what its client sent along with it is not to be done.
+    pub fn is_refused(&self, slot: u32) -> bool {
         let phase = self.tables.connections.get(slot).map(|connection| connection.phase);
         matches!(phase, Some(Phase::ConnectRefused { .. }))
     }

@@ -149,7 +149,7 @@ impl Shard {
             if connection.writing.is_blocked {
                 continue;
             }
-            if connection.pending.is_some() && !connection.writing.is_late {
+            if connection.awaits_join() && !connection.writing.is_late {
                 if !std::mem::replace(&mut connection.writing.is_corked, true) {
                     self.lists.corked.push(slot);
                 }

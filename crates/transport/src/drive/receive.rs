@@ -172,7 +172,7 @@ impl Drive {
         if let Some(held) = self.link(slot).and_then(|link| link.held.take()) {
             self.unfinished -= held.size();
             let Held { kind, payload, mut rest } = *held;
-            if !payload.is_empty() {
+            if !payload.is_empty() && !self.shard.is_refused(slot) {
                 match self.shard.on_frame(slot, Frame { kind, payload: &payload }, now) {
                     Progress::Taken => {}
                     Progress::Waits { rest: left } => {
