@@ -130,9 +130,7 @@ fn value(plain: Option<&RawJson>, base64: Option<&Text<'_>>) -> Result<Option<Bo
     let Some(base64) = base64.filter(|base64| !base64.as_str().is_empty()) else {
         return Ok(plain.map(on_one_line));
     };
-    let bytes = STANDARD
-        .decode(base64.as_str())
-        .map_err(|_| TokenRefusal::WrongClaims)?;
+    let bytes = STANDARD.decode(base64.as_str()).map_err(|_| TokenRefusal::WrongClaims)?;
     let decoded: &RawJson = serde_json::from_slice(&bytes).map_err(|_| TokenRefusal::WrongClaims)?;
     Ok(Some(on_one_line(decoded)))
 }

@@ -53,13 +53,9 @@ pub fn explain(token: &str, verifier: &Verifier, now: UnixTime) -> Explanation {
         };
     };
     let header = segments.header().ok();
-    let claims = segments
-        .payload()
-        .and_then(|payload| Ok(explained(&PresentedClaims::parse(&payload)?)))
-        .ok();
-    let kind = claims
-        .as_ref()
-        .map_or(TokenKind::Connection, |claims| claims.kind);
+    let claims =
+        segments.payload().and_then(|payload| Ok(explained(&PresentedClaims::parse(&payload)?))).ok();
+    let kind = claims.as_ref().map_or(TokenKind::Connection, |claims| claims.kind);
     Explanation {
         algorithm: header.as_ref().map(|header| header.alg.to_boxed()),
         kid: header.and_then(|header| header.kid.map(|kid| kid.to_boxed())),

@@ -127,11 +127,7 @@ impl SubscriptionGrant {
         Ok(Self {
             channel: channel(claims.channel.as_ref().map_or("", Text::as_str))?,
             user: user(claims),
-            client: claims
-                .client
-                .as_ref()
-                .map(Text::to_boxed)
-                .filter(|client| !client.is_empty()),
+            client: claims.client.as_ref().map(Text::to_boxed).filter(|client| !client.is_empty()),
             info: claims.info()?,
             data: claims.data()?,
             expires: expires(claims, now)?,
@@ -177,11 +173,7 @@ fn subscriptions(claims: &PresentedClaims<'_>) -> Result<Vec<ServerGrant>, Token
         }
     } else {
         for name in claims.channels.iter().flatten() {
-            grants.push(ServerGrant {
-                channel: channel(name.as_str())?,
-                info: None,
-                data: None,
-            });
+            grants.push(ServerGrant { channel: channel(name.as_str())?, info: None, data: None });
         }
         grants.sort_by(|one, other| one.channel.cmp(&other.channel));
         grants.dedup_by(|one, other| one.channel == other.channel);

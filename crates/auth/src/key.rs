@@ -200,10 +200,7 @@ fn configured_keys(config: &Config) -> Result<Vec<ConfiguredKey>, KeyError> {
     let mut keys = Vec::new();
     for (current, secret, previous, secret_previous, read) in settings {
         if secret.is_empty() && !secret_previous.is_empty() {
-            return Err(KeyError {
-                setting: previous,
-                fault: KeyFault::PreviousAlone { current },
-            });
+            return Err(KeyError { setting: previous, fault: KeyFault::PreviousAlone { current } });
         }
         for (setting, secret) in [(current, secret), (previous, secret_previous)] {
             if !secret.is_empty() {
@@ -225,10 +222,8 @@ fn hmac_key(text: &str) -> Result<(KeyKind, DecodingKey), KeyFault> {
 fn accepted_algorithms(names: &[String], keys: &[ConfiguredKey]) -> Result<Vec<Algorithm>, KeyError> {
     let mut accepted = Vec::new();
     for name in names {
-        let algorithm = algorithm_with_key(name, keys).map_err(|fault| KeyError {
-            setting: "token.algorithms",
-            fault,
-        })?;
+        let algorithm = algorithm_with_key(name, keys)
+            .map_err(|fault| KeyError { setting: "token.algorithms", fault })?;
         accepted.push(algorithm);
     }
     if names.is_empty() {
@@ -249,21 +244,15 @@ fn algorithm_with_key(name: &str, keys: &[ConfiguredKey]) -> Result<Algorithm, K
     if keys.iter().any(|key| key.kind == algorithm.key_kind()) {
         Ok(algorithm)
     } else {
-        Err(KeyFault::AlgorithmWithoutKey {
-            algorithm,
-            requirement: algorithm.key_kind().requirement(),
-        })
+        Err(KeyFault::AlgorithmWithoutKey { algorithm, requirement: algorithm.key_kind().requirement() })
     }
 }
 
 fn short_secrets(config: &Config) -> Vec<KeyWarning> {
-    [
-        ("token.hmac_secret", &config.hmac_secret),
-        ("token.hmac_secret_previous", &config.hmac_secret_previous),
-    ]
-    .into_iter()
-    .map(|(setting, secret)| (setting, secret.reveal().len()))
-    .filter(|(_, bytes)| (1..HMAC_SECRET_BYTES_MIN).contains(bytes))
-    .map(|(setting, bytes)| KeyWarning::ShortSecret { setting, bytes })
-    .collect()
+    [("token.hmac_secret", &config.hmac_secret), ("token.hmac_secret_previous", &config.hmac_secret_previous)]
+        .into_iter()
+        .map(|(setting, secret)| (setting, secret.reveal().len()))
+        .filter(|(_, bytes)| (1..HMAC_SECRET_BYTES_MIN).contains(bytes))
+        .map(|(setting, bytes)| KeyWarning::ShortSecret { setting, bytes })
+        .collect()
 }

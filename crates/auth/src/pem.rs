@@ -74,7 +74,5 @@ fn rsa_key(der: &[u8]) -> Result<DecodingKey, KeyFault> {
 
 fn bit_length(big_endian: &[u8]) -> usize {
     let first = big_endian.iter().position(|byte| *byte != 0);
-    first.map_or(0, |at| {
-        (big_endian.len() - at) * 8 - big_endian[at].leading_zeros() as usize
-    })
+    first.map_or(0, |at| (big_endian.len() - at) * 8 - big_endian[at].leading_zeros() as usize)
 }

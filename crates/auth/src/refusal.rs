@@ -166,9 +166,7 @@ impl KeyId {
 
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyId")
-            .field("algorithm", &self.algorithm)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyId").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
 
@@ -221,9 +219,7 @@ mod tests {
     fn every_refusal_has_its_place_and_a_label_of_its_own() {
         for (index, refusal) in TokenRefusal::ALL.into_iter().enumerate() {
             assert_eq!(refusal.index(), index);
-            let same = TokenRefusal::ALL
-                .iter()
-                .filter(|other| other.label() == refusal.label());
+            let same = TokenRefusal::ALL.iter().filter(|other| other.label() == refusal.label());
             assert_eq!(same.count(), 1, "{}", refusal.label());
             assert_ne!(refusal.label(), KeyId::LABEL);
         }

@@ -59,9 +59,7 @@ impl<'a> Segments<'a> {
 }
 
 fn decode(segment: &str) -> Result<Vec<u8>, TokenRefusal> {
-    URL_SAFE_NO_PAD
-        .decode(segment)
-        .map_err(|_| TokenRefusal::Malformed)
+    URL_SAFE_NO_PAD.decode(segment).map_err(|_| TokenRefusal::Malformed)
 }
 
 fn decode_text(segment: &str) -> Result<String, TokenRefusal> {

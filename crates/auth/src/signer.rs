@@ -33,18 +33,12 @@ pub struct Claims {
 impl Claims {
     /// Those of a connection token. An empty user is an anonymous one.
     pub fn connection(user: &str) -> Self {
-        Self {
-            user: user.into(),
-            ..Self::default()
-        }
+        Self { user: user.into(), ..Self::default() }
     }
 
     /// Those of a subscription token.
     pub fn subscription(user: &str, channel: &ChannelName) -> Self {
-        Self {
-            channel: Some(channel.as_str().into()),
-            ..Self::connection(user)
-        }
+        Self { channel: Some(channel.as_str().into()), ..Self::connection(user) }
     }
 
     /// Ends the token at this time; without, it never ends.
@@ -61,10 +55,7 @@ impl Claims {
 
     /// Channels that the connection is subscribed to from its start.
     pub fn channels<'a>(mut self, channels: impl IntoIterator<Item = &'a ChannelName>) -> Self {
-        self.channels = channels
-            .into_iter()
-            .map(|channel| channel.as_str().into())
-            .collect();
+        self.channels = channels.into_iter().map(|channel| channel.as_str().into()).collect();
         self
     }
 

@@ -24,10 +24,7 @@ pub struct Verifier {
 impl Verifier {
     /// Reads the keys. Without any, the verifier is valid and grants nothing.
     pub fn new(config: &Config) -> Result<Self, KeyError> {
-        Ok(Self {
-            keys: KeySet::new(config)?,
-            requirements: Requirements::new(config),
-        })
+        Ok(Self { keys: KeySet::new(config)?, requirements: Requirements::new(config) })
     }
 
     /// Whether any token can be granted at all.
@@ -47,9 +44,7 @@ impl Verifier {
             self.requirements.admit(&claims, TokenKind::Connection, now)?;
             ConnectionGrant::from_claims(&claims, now)
         };
-        self.genuine_payload(token)
-            .and_then(|payload| Ok(grant(&payload)?))
-            .into()
+        self.genuine_payload(token).and_then(|payload| Ok(grant(&payload)?)).into()
     }
 
     /// What a token allows that is presented to subscribe. That its channel, user and client are those of the
@@ -60,9 +55,7 @@ impl Verifier {
             self.requirements.admit(&claims, TokenKind::Subscription, now)?;
             SubscriptionGrant::from_claims(&claims, now)
         };
-        self.genuine_payload(token)
-            .and_then(|payload| Ok(grant(&payload)?))
-            .into()
+        self.genuine_payload(token).and_then(|payload| Ok(grant(&payload)?)).into()
     }
 
     fn genuine_payload(&self, token: &str) -> Result<String, Denial> {

@@ -27,8 +27,8 @@ mod workload;
 
 pub use error::BenchError;
 pub use options::{
-    CONNECTIONS_MAX, Connections, Deliveries, NodeUnderTest, Options, Pace, PublisherKind, Publishes, Traffic,
-    Workload,
+    CONNECTIONS_MAX, Connections, Deliveries, NodeUnderTest, Options, Pace, PublisherKind, Publishes,
+    Traffic, Workload,
 };
 pub use report::{Report, Row, Target};
 pub use stats::Spread;

@@ -35,7 +35,11 @@ impl Broker for MemoryBroker {
         if let Some(last) = self.last_offset_by_channel.get_mut(channel) {
             *last += 1;
             let position = Position { epoch: self.epoch, offset: *last };
-            self.events.push_back(BrokerEvent::Publication { channel: channel.clone(), position, publication });
+            self.events.push_back(BrokerEvent::Publication {
+                channel: channel.clone(),
+                position,
+                publication,
+            });
         }
         self.events.push_back(BrokerEvent::Published { ticket, outcome: Ok(()) });
     }

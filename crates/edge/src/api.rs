@@ -197,7 +197,10 @@ mod tests {
 
     async fn post(api: &Api, endpoint: Endpoint, body: &'static str) -> (u16, String) {
         let request = Request::post("/").header("X-API-Key", "key").body(Body::from(body)).expect("valid");
-        let answer = api.answer(endpoint, request).await.into_response();
+        let answer = tokio::select! {
+            answer = api.answer(endpoint, request) => answer.into_response(),
+            never = api.handle.hand_over() => match never {},
+        };
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.expect("a body").to_bytes();
         (status, String::from_utf8(body.into()).expect("UTF-8"))

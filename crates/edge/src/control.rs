@@ -4,7 +4,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -81,11 +80,13 @@ impl Control {
         stop: Arc<Semaphore>,
     ) -> io::Result<()> {
         let stop = Stop::listen(stop, self.mode)?;
+        let handle = self.handle.clone();
         let mut internal = internal::Listeners::new(router, listeners)?;
         tokio::select! {
             () = self.live_and_drain(stop) => {}
             never = internal.serve() => match never {},
             never = self.beat() => match never {},
+            never = handle.hand_over() => match never {},
         }
         for worker in self.handle.workers() {
             worker.stop();
@@ -140,6 +141,3 @@ fn unanswered() -> Response<transport::Body> {
     *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
-
-/// How long the internal listener's last answers may take when the node ends.
-pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(1);

@@ -1,13 +1,14 @@
 //! How the control thread speaks to the others: it publishes, and gives orders that every worker answers.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{
     Mailbox, NodeCounters, NodeRequest, Order, PublishRequest, Publisher, Rules, ShardCounters, WorkerMail,
 };
 use model::{ChannelName, Payload, Publication, Refusal, limits};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 use transport::{Clock, WorkerLink};
 
@@ -15,9 +16,18 @@ use transport::{Clock, WorkerLink};
 #[derive(Clone)]
 pub struct Handle {
     node: Arc<Mailbox<NodeRequest>>,
+    outgoing: Arc<Outgoing>,
     workers: Arc<[WorkerLink]>,
     rules: Arc<Rules>,
     clock: Clock,
+}
+
+/// Publications that backends began since the control thread last handed some over. One call may wake the
+/// broker thread, many calls that came at once do so together.
+#[derive(Default)]
+struct Outgoing {
+    queue: Mutex<VecDeque<(NodeRequest, usize)>>,
+    filled: Notify,
 }
 
 /// Answers of the workers that were in time.
@@ -36,7 +46,7 @@ impl Handle {
         rules: Arc<Rules>,
         clock: Clock,
     ) -> Self {
-        Self { node, workers, rules, clock }
+        Self { node, outgoing: Arc::default(), workers, rules, clock }
     }
 
     /// The rule-sets of the node's namespaces.
@@ -78,8 +88,26 @@ impl Handle {
         let publication = Publication { payload, publisher: None, tags, accepted: self.clock.moment() };
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, publisher };
-        let offered = self.node.offer(NodeRequest::Publish(Box::new(request)), bytes);
-        offered.map(|()| outcome).map_err(|_| Refusal::Internal)
+        let mut queue = self.outgoing.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.len() >= limits::NODE_MAILBOX_ENTRIES_MAX {
+            return Err(Refusal::Internal);
+        }
+        queue.push_back((NodeRequest::Publish(Box::new(request)), bytes));
+        drop(queue);
+        self.outgoing.filled.notify_one();
+        Ok(outcome)
+    }
+
+    /// Hands publications over for as long as the node lives: runs on the control thread, where it gets its
+    /// turn when every request that is ready has begun its publication.
+    pub(crate) async fn hand_over(&self) -> Infallible {
+        loop {
+            self.outgoing.filled.notified().await;
+            let mut queue = self.outgoing.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            self.node.offer_from(&mut queue);
+            // The broker thread has no room: whoever waits for these is told so by their sender being gone.
+            queue.clear();
+        }
     }
 
     /// Gives every worker an order and waits for their answers. `order` builds one worker's order around the

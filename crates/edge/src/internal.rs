@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,9 +11,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use model::limits;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+/// How long the last answers may take when the node ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The internal listening sockets and the connections accepted from them.
 pub(crate) struct Listeners {
@@ -20,6 +24,7 @@ pub(crate) struct Listeners {
     connections: JoinSet<()>,
     acceptors: JoinSet<()>,
     accepted: mpsc::Receiver<tokio::net::TcpStream>,
+    closing: watch::Sender<bool>,
 }
 
 impl Listeners {
@@ -31,7 +36,8 @@ impl Listeners {
             acceptors.spawn(accept(listener, sender.clone()));
         }
         let service = TowerToHyperService::new(router);
-        Ok(Self { service, connections: JoinSet::new(), acceptors, accepted })
+        let (connections, closing) = (JoinSet::new(), watch::Sender::new(false));
+        Ok(Self { service, connections, acceptors, accepted, closing })
     }
 
     /// Accepts and serves until dropped.
@@ -53,9 +59,9 @@ impl Listeners {
     /// Closes the listening sockets and lets answers that are under way finish.
     pub(crate) async fn close(&mut self) {
         self.acceptors.shutdown().await;
+        self.closing.send_replace(true);
         let finish = async { while self.connections.join_next().await.is_some() {} };
-        // Idle keep-alive connections never finish by themselves.
-        drop(timeout(crate::control::LAST_ANSWERS, finish).await);
+        drop(timeout(LAST_ANSWERS, finish).await);
         self.connections.shutdown().await;
     }
 
@@ -65,9 +71,21 @@ impl Listeners {
             .header_read_timeout(limits::INTERNAL_IDLE_MAX)
             .max_headers(limits::HTTP_HEADERS_MAX)
             .max_buf_size(limits::INTERNAL_BUFFER_BYTES_MAX)
+            // Answers are small: one buffer costs less than two in a vector.
+            .writev(false)
             .serve_connection(TokioIo::new(stream), self.service.clone());
+        let mut closing = self.closing.subscribe();
         self.connections.spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = async { drop(closing.wait_for(|is_closing| *is_closing).await) } => {
+                    // Idle ones end at once, the others after the answer that is under way.
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "internal connection ended");
             }
         });

@@ -40,11 +40,7 @@ impl ChannelName {
             return Err(ChannelNameError::TooLong);
         }
         let allowed = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'{' && byte != b'}';
-        if raw.bytes().all(allowed) {
-            Ok(())
-        } else {
-            Err(ChannelNameError::Character)
-        }
+        if raw.bytes().all(allowed) { Ok(()) } else { Err(ChannelNameError::Character) }
     }
 
     /// The name as text.
@@ -55,9 +51,7 @@ impl ChannelName {
     /// The namespace that the name selects: what stands before the first `:`, the private prefix aside.
     pub fn namespace(&self) -> Option<&str> {
         let name = self.0.strip_prefix('$').unwrap_or(&self.0);
-        name.split_once(':')
-            .map(|(namespace, _)| namespace)
-            .filter(|namespace| !namespace.is_empty())
+        name.split_once(':').map(|(namespace, _)| namespace).filter(|namespace| !namespace.is_empty())
     }
 
     /// Whether subscribing needs a token (`$…`).
@@ -90,16 +84,9 @@ mod tests {
     #[test]
     fn names_are_printable_ascii_without_braces() {
         assert_eq!(ChannelName::parse(""), Err(ChannelNameError::Empty));
-        assert_eq!(
-            ChannelName::parse(&"x".repeat(256)),
-            Err(ChannelNameError::TooLong)
-        );
+        assert_eq!(ChannelName::parse(&"x".repeat(256)), Err(ChannelNameError::TooLong));
         for refused in ["a{b", "a}b", "a\nb", "é", "a\u{7f}"] {
-            assert_eq!(
-                ChannelName::parse(refused),
-                Err(ChannelNameError::Character),
-                "{refused:?}"
-            );
+            assert_eq!(ChannelName::parse(refused), Err(ChannelNameError::Character), "{refused:?}");
         }
         assert!(ChannelName::parse(&"x".repeat(255)).is_ok());
     }
@@ -115,16 +102,9 @@ mod tests {
 
     #[test]
     fn a_user_limited_name_lists_its_users() {
-        let users = |raw: &str| {
-            name(raw)
-                .users()
-                .map(|users| users.map(str::to_owned).collect::<Vec<_>>())
-        };
+        let users = |raw: &str| name(raw).users().map(|users| users.map(str::to_owned).collect::<Vec<_>>());
         assert_eq!(users("news"), None);
-        assert_eq!(
-            users("a#b#alice,bob"),
-            Some(vec!["alice".to_owned(), "bob".to_owned()])
-        );
+        assert_eq!(users("a#b#alice,bob"), Some(vec!["alice".to_owned(), "bob".to_owned()]));
     }
 
     fn name(raw: &str) -> ChannelName {

@@ -32,14 +32,9 @@ impl Histogram {
 
     /// Counts one duration.
     pub fn observe(&mut self, span: Duration) {
-        let bucket = Self::BOUNDS
-            .iter()
-            .position(|bound| span <= *bound)
-            .unwrap_or(Self::BOUNDS.len());
+        let bucket = Self::BOUNDS.iter().position(|bound| span <= *bound).unwrap_or(Self::BOUNDS.len());
         self.counts[bucket] += 1;
-        self.sum_nanos = self
-            .sum_nanos
-            .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+        self.sum_nanos = self.sum_nanos.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Adds what another owner counted.

@@ -100,11 +100,7 @@ mod tests {
 
     #[test]
     fn a_client_id_names_its_place_and_survives_its_text() {
-        let id = ClientId::new(
-            WorkerId(3),
-            0x0102_0304,
-            0x1234_5678_9abc_def0_1122_3344_5566_7788,
-        );
+        let id = ClientId::new(WorkerId(3), 0x0102_0304, 0x1234_5678_9abc_def0_1122_3344_5566_7788);
         assert_eq!(id.place(), (WorkerId(3), 0x0102_0304));
         assert_eq!(ClientId::parse(&id.to_string()), Some(id));
         assert_eq!(id.to_string().as_bytes()[14], b'4');

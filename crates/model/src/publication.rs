@@ -42,12 +42,7 @@ impl Payload {
         // Inside a JSON string a line break is escaped, so every literal one stands between tokens.
         let text = value.get().as_bytes();
         if text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-            Self(
-                text.iter()
-                    .copied()
-                    .filter(|byte| !matches!(byte, b'\n' | b'\r'))
-                    .collect(),
-            )
+            Self(text.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect())
         } else {
             Self(Bytes::copy_from_slice(text))
         }
@@ -108,19 +103,9 @@ mod tests {
         let payload = Payload::parse_json(b" {\"a\":\r\n [1,\n2], \"b\": \"x\\ny\"}\n").expect("a payload");
         assert_eq!(payload.as_bytes(), b"{\"a\": [1,2], \"b\": \"x\\ny\"}");
         assert_eq!(Payload::parse_json(b""), Err(PayloadError::Empty));
-        for refused in [
-            "hello",
-            "{}}",
-            "{} {}",
-            "{\"a\":1}\n{\"push\":{}}",
-            "\"a\nb\"",
-            "\u{feff}1",
-        ] {
+        for refused in ["hello", "{}}", "{} {}", "{\"a\":1}\n{\"push\":{}}", "\"a\nb\"", "\u{feff}1"] {
             assert!(
-                matches!(
-                    Payload::parse_json(refused.as_bytes()),
-                    Err(PayloadError::NotJson(_))
-                ),
+                matches!(Payload::parse_json(refused.as_bytes()), Err(PayloadError::NotJson(_))),
                 "{refused:?}"
             );
         }

@@ -21,10 +21,7 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// A full bucket.
     pub fn full(rate: Rate, now: Moment) -> Self {
-        Self {
-            milli_tokens: rate.burst.saturating_mul(1000),
-            filled_at_millis: now.millis(),
-        }
+        Self { milli_tokens: rate.burst.saturating_mul(1000), filled_at_millis: now.millis() }
     }
 
     /// Takes one token, or says that there is none.
@@ -48,10 +45,7 @@ mod tests {
 
     #[test]
     fn a_bucket_allows_its_burst_then_its_rate() {
-        let rate = Rate {
-            per_second: 10,
-            burst: 3,
-        };
+        let rate = Rate { per_second: 10, burst: 3 };
         let start = Moment::after_start(Duration::from_secs(5));
         let mut bucket = TokenBucket::full(rate, start);
         let taken =

@@ -26,13 +26,8 @@ pub enum UnitError {
     ByteSize(String),
 }
 
-const PERIOD_UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const PERIOD_UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl Period {
@@ -58,11 +53,7 @@ impl FromStr for Period {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let millis = if text == "0" {
-            Some(0)
-        } else {
-            quantity(text, &PERIOD_UNITS)
-        };
+        let millis = if text == "0" { Some(0) } else { quantity(text, &PERIOD_UNITS) };
         millis
             .map(|millis| Self(Duration::from_millis(millis)))
             .ok_or_else(|| UnitError::Period(text.to_owned()))
@@ -74,9 +65,7 @@ impl FromStr for ByteSize {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let bytes = text.parse().ok().or_else(|| quantity(text, &SIZE_UNITS));
-        bytes
-            .map(Self)
-            .ok_or_else(|| UnitError::ByteSize(text.to_owned()))
+        bytes.map(Self).ok_or_else(|| UnitError::ByteSize(text.to_owned()))
     }
 }
 
@@ -100,9 +89,7 @@ impl fmt::Display for ByteSize {
 }
 
 fn write_quantity(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fmt::Result {
-    let whole = units
-        .iter()
-        .find(|(_, factor)| value != 0 && value.is_multiple_of(*factor));
+    let whole = units.iter().find(|(_, factor)| value != 0 && value.is_multiple_of(*factor));
     match whole {
         Some((unit, factor)) => write!(f, "{}{unit}", value / factor),
         None => f.write_str("0"),
@@ -159,15 +146,7 @@ mod tests {
 
     #[test]
     fn a_quantity_without_a_unit_we_know_is_refused() {
-        for text in [
-            "",
-            "10",
-            "m",
-            "-1s",
-            "1.5h",
-            "10 minutes",
-            "99999999999999999999d",
-        ] {
+        for text in ["", "10", "m", "-1s", "1.5h", "10 minutes", "99999999999999999999d"] {
             assert!(text.parse::<Period>().is_err(), "{text:?}");
         }
         for text in ["", "KiB", "64KB", "1.5MiB", "99999999999999999999"] {

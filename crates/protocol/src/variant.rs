@@ -62,11 +62,7 @@ impl Encoders {
     /// # Panics
     /// Beyond [`Variant::COUNT_MAX`] of them.
     pub fn add(&mut self, protocol: Arc<dyn Protocol>, framing: &'static dyn Framing) -> Variant {
-        assert!(
-            self.0.len() < Variant::COUNT_MAX,
-            "a node has at most {} variants",
-            Variant::COUNT_MAX
-        );
+        assert!(self.0.len() < Variant::COUNT_MAX, "a node has at most {} variants", Variant::COUNT_MAX);
         self.0.push(Encoder { protocol, framing });
         Variant((self.0.len() - 1) as u8)
     }
@@ -83,8 +79,6 @@ impl Encoders {
 
     /// Every variant's label, in the order of [`Variant::index`].
     pub fn labels(&self) -> impl Iterator<Item = String> {
-        self.0
-            .iter()
-            .map(|encoder| format!("{}_{}", encoder.protocol.label(), encoder.framing.label()))
+        self.0.iter().map(|encoder| format!("{}_{}", encoder.protocol.label(), encoder.framing.label()))
     }
 }

@@ -134,12 +134,15 @@ impl Drive {
         }
     }
 
-    /// Serves mail, sockets and time, and writes to a slice of the connections that have something to
-    /// receive. Returns whether work is left, and the moment of the turn.
-    pub(crate) fn turn(&mut self) -> io::Result<(bool, Moment)> {
+    /// Serves mail, sockets if they are to be looked at, and time; writes to a slice of the connections that
+    /// have something to receive. Returns whether work is left, and the moment of the turn.
+    pub(crate) fn turn(&mut self, looks_at_sockets: bool) -> io::Result<(bool, Moment)> {
         let now = self.clock.now();
         let mail_waits = self.shard.on_mail(now);
-        self.serve_sockets(now)?;
+        // Before time passes, so that a pong that has arrived is not found missing.
+        if looks_at_sockets || now.tick() != self.tick {
+            self.serve_sockets(now)?;
+        }
         self.serve_resumed(now);
         if now.tick() != self.tick {
             self.tick = now.tick();

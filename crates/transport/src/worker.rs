@@ -128,6 +128,7 @@ async fn turn_until_stopped(mut drive: Drive, door: &Rc<Door>, link: &WorkerLink
     let mut ticker = tokio::time::interval(Moment::TICK);
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut adopted = Vec::new();
+    let mut looks_at_sockets = true;
     while !link.stop.load(Ordering::Acquire) {
         link.adopted.take(&mut adopted);
         for socket in adopted.drain(..) {
@@ -136,16 +137,19 @@ async fn turn_until_stopped(mut drive: Drive, door: &Rc<Door>, link: &WorkerLink
             }
         }
         drive.arrive(&door.arrivals);
-        let (has_more, now) = drive.turn()?;
+        let (has_more, now) = drive.turn(looks_at_sockets)?;
         door.admission.set_count(door.worker, drive.connection_count() + door.handshake_count());
         link.pulse.beat(now);
         if has_more {
+            looks_at_sockets = true;
             tokio::task::yield_now().await;
             continue;
         }
+        // A turn for mail alone saves a system call; two in a row would let the sockets starve.
+        let looked_at_sockets = std::mem::replace(&mut looks_at_sockets, true);
         tokio::select! {
             biased;
-            () = link.wake.notified() => {}
+            () = link.wake.notified() => looks_at_sockets = !looked_at_sockets,
             ready = drive.ready() => ready?,
             _ = ticker.tick() => {}
         }

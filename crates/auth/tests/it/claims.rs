@@ -49,49 +49,19 @@ fn times_are_checked_with_leeway_against_the_given_time() {
 #[test]
 fn what_is_configured_is_required() {
     let cases = [
-        (
-            json!({ "aud": "push", "iss": "us", "exp": NOW.0 + 60 }),
-            "granted",
-        ),
-        (
-            json!({ "aud": ["web", "push"], "iss": "us", "exp": NOW.0 + 60 }),
-            "granted",
-        ),
+        (json!({ "aud": "push", "iss": "us", "exp": NOW.0 + 60 }), "granted"),
+        (json!({ "aud": ["web", "push"], "iss": "us", "exp": NOW.0 + 60 }), "granted"),
         (json!({ "iss": "us", "exp": NOW.0 + 60 }), "wrong_audience"),
-        (
-            json!({ "aud": "web", "iss": "us", "exp": NOW.0 + 60 }),
-            "wrong_audience",
-        ),
-        (
-            json!({ "aud": "pushy", "iss": "us", "exp": NOW.0 + 60 }),
-            "wrong_audience",
-        ),
-        (
-            json!({ "aud": [], "iss": "us", "exp": NOW.0 + 60 }),
-            "wrong_audience",
-        ),
-        (
-            json!({ "aud": [["push"]], "iss": "us", "exp": NOW.0 + 60 }),
-            "wrong_audience",
-        ),
-        (
-            json!({ "aud": 7, "iss": "us", "exp": NOW.0 + 60 }),
-            "wrong_audience",
-        ),
+        (json!({ "aud": "web", "iss": "us", "exp": NOW.0 + 60 }), "wrong_audience"),
+        (json!({ "aud": "pushy", "iss": "us", "exp": NOW.0 + 60 }), "wrong_audience"),
+        (json!({ "aud": [], "iss": "us", "exp": NOW.0 + 60 }), "wrong_audience"),
+        (json!({ "aud": [["push"]], "iss": "us", "exp": NOW.0 + 60 }), "wrong_audience"),
+        (json!({ "aud": 7, "iss": "us", "exp": NOW.0 + 60 }), "wrong_audience"),
         (json!({ "aud": "push", "exp": NOW.0 + 60 }), "wrong_issuer"),
-        (
-            json!({ "aud": "push", "iss": "US", "exp": NOW.0 + 60 }),
-            "wrong_issuer",
-        ),
-        (
-            json!({ "aud": "push", "iss": ["us"], "exp": NOW.0 + 60 }),
-            "wrong_claims",
-        ),
+        (json!({ "aud": "push", "iss": "US", "exp": NOW.0 + 60 }), "wrong_issuer"),
+        (json!({ "aud": "push", "iss": ["us"], "exp": NOW.0 + 60 }), "wrong_claims"),
         (json!({ "aud": "push", "iss": "us" }), "no_expiry"),
-        (
-            json!({ "aud": "push", "iss": "us", "expire_at": NOW.0 + 60 }),
-            "no_expiry",
-        ),
+        (json!({ "aud": "push", "iss": "us", "expire_at": NOW.0 + 60 }), "no_expiry"),
     ];
     let strict = verifier(|config| {
         config.audience = "push".to_owned();
@@ -112,14 +82,8 @@ fn a_token_of_one_kind_is_not_one_of_the_other() {
     let subscription = token(&json!({ "sub": "alice", "channel": "news" }));
     assert_eq!(connect(&verifier, &connection), "granted");
     assert_eq!(subscribe(&verifier, &subscription), "granted");
-    assert_eq!(
-        connect(&verifier, &subscription),
-        "subscription_token_used_to_connect"
-    );
-    assert_eq!(
-        subscribe(&verifier, &connection),
-        "connection_token_used_to_subscribe"
-    );
+    assert_eq!(connect(&verifier, &subscription), "subscription_token_used_to_connect");
+    assert_eq!(subscribe(&verifier, &connection), "connection_token_used_to_subscribe");
     let expired = token(&json!({ "channel": "news", "exp": 1 }));
     assert_eq!(connect(&verifier, &expired), "subscription_token_used_to_connect");
 }
@@ -146,11 +110,7 @@ fn claims_of_another_form_are_refused() {
         json!({ "expire_at": "0" }),
     ];
     for claims in cases {
-        assert_eq!(
-            connect(&verifier(|_| {}), &token(&claims)),
-            "wrong_claims",
-            "{claims}"
-        );
+        assert_eq!(connect(&verifier(|_| {}), &token(&claims)), "wrong_claims", "{claims}");
     }
     for channel in ["", "{news}", &"x".repeat(256)] {
         let token = token(&json!({ "channel": channel }));
@@ -186,27 +146,15 @@ fn info_is_passed_on_as_it_stands() {
     let cases = [
         (json!({}), None),
         (json!({ "info": null }), None),
-        (
-            json!({ "info": { "b": 1.50, "a": "é" } }),
-            Some(r#"{"a":"é","b":1.5}"#),
-        ),
-        (
-            json!({ "info": 1, "b64info": STANDARD.encode(r#"{"x":1}"#) }),
-            Some(r#"{"x":1}"#),
-        ),
+        (json!({ "info": { "b": 1.50, "a": "é" } }), Some(r#"{"a":"é","b":1.5}"#)),
+        (json!({ "info": 1, "b64info": STANDARD.encode(r#"{"x":1}"#) }), Some(r#"{"x":1}"#)),
         (json!({ "info": 1, "b64info": "" }), Some("1")),
-        (
-            json!({ "b64info": STANDARD.encode(" [1,\r\n2]\n") }),
-            Some("[1,2]"),
-        ),
+        (json!({ "b64info": STANDARD.encode(" [1,\r\n2]\n") }), Some("[1,2]")),
     ];
     for (claims, expected) in cases {
         assert_eq!(text(connection(&claims).info.as_deref()), expected, "{claims}");
     }
-    let wrapped = raw_token(
-        br#"{"alg":"HS256"}"#,
-        b"{\"info\": {\"n\":1.50,\r\n \"s\":\"a\\nb\"}}",
-    );
+    let wrapped = raw_token(br#"{"alg":"HS256"}"#, b"{\"info\": {\"n\":1.50,\r\n \"s\":\"a\\nb\"}}");
     let grant = verifier(|_| {}).verify_connection(&wrapped, NOW).granted();
     let info = grant.and_then(|grant| grant.info);
     assert_eq!(text(info.as_deref()), Some(r#"{"n":1.50, "s":"a\nb"}"#));
@@ -216,14 +164,8 @@ fn info_is_passed_on_as_it_stands() {
 fn server_side_subscriptions_come_from_subs_or_else_from_channels() {
     let cases = [
         (json!({}), vec![]),
-        (
-            json!({ "channels": ["b", "a", "b"] }),
-            vec![("a", None, None), ("b", None, None)],
-        ),
-        (
-            json!({ "channels": ["a"], "subs": null }),
-            vec![("a", None, None)],
-        ),
+        (json!({ "channels": ["b", "a", "b"] }), vec![("a", None, None), ("b", None, None)]),
+        (json!({ "channels": ["a"], "subs": null }), vec![("a", None, None)]),
         (json!({ "channels": ["a"], "subs": {} }), vec![]),
         (
             json!({ "channels": ["a"], "subs": { "c": { "info": 1, "data": [2] }, "b": null } }),
@@ -239,13 +181,7 @@ fn server_side_subscriptions_come_from_subs_or_else_from_channels() {
         let granted: Vec<_> = grant
             .subscriptions
             .iter()
-            .map(|grant| {
-                (
-                    grant.channel.as_str(),
-                    text(grant.info.as_deref()),
-                    text(grant.data.as_deref()),
-                )
-            })
+            .map(|grant| (grant.channel.as_str(), text(grant.info.as_deref()), text(grant.data.as_deref())))
             .collect();
         assert_eq!(granted, expected, "{claims}");
     }

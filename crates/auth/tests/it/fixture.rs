@@ -28,10 +28,7 @@ pub(crate) const ED25519_PUBLIC: &str = include_str!("../keys/ed25519.pub.pem");
 
 /// `SECRET`, with changes.
 pub(crate) fn verifier(change: impl FnOnce(&mut Config)) -> Verifier {
-    let mut config = Config {
-        hmac_secret: Secret::new(SECRET),
-        ..Config::default()
-    };
+    let mut config = Config { hmac_secret: Secret::new(SECRET), ..Config::default() };
     change(&mut config);
     Verifier::new(&config).expect("keys that can be used")
 }
@@ -47,11 +44,7 @@ pub(crate) fn public_verifier(key: &str, change: impl FnOnce(&mut Config)) -> Ve
 
 /// A token under HS256 and `SECRET`.
 pub(crate) fn token(claims: &Value) -> String {
-    signed(
-        Algorithm::HS256,
-        &EncodingKey::from_secret(SECRET.as_bytes()),
-        claims,
-    )
+    signed(Algorithm::HS256, &EncodingKey::from_secret(SECRET.as_bytes()), claims)
 }
 
 pub(crate) fn signed(algorithm: Algorithm, key: &EncodingKey, claims: &Value) -> String {
@@ -60,11 +53,7 @@ pub(crate) fn signed(algorithm: Algorithm, key: &EncodingKey, claims: &Value) ->
 
 /// A token of these texts under `SECRET`, whatever they are.
 pub(crate) fn raw_token(header: &[u8], payload: &[u8]) -> String {
-    let signed = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(payload)
-    );
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let signature =
         jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).expect("a signature");

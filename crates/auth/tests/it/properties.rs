@@ -49,10 +49,7 @@ fn claims() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
     ];
     prop::collection::vec((name, value), 0..6).prop_map(|members| {
-        let members: Vec<_> = members
-            .iter()
-            .map(|(name, value)| format!("{name:?}:{value}"))
-            .collect();
+        let members: Vec<_> = members.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
         format!("{{{}}}", members.join(","))
     })
 }

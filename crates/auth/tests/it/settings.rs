@@ -10,14 +10,8 @@ use crate::fixture::*;
 fn a_public_key_that_cannot_be_used_names_its_setting_and_the_way_out() {
     let cases = [
         ("c2VjcmV0", "is not a public key in PEM"),
-        (
-            "-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----",
-            "is not a public key in PEM",
-        ),
-        (
-            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
-            "is a public key of another kind",
-        ),
+        ("-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----", "is not a public key in PEM"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "is a public key of another kind"),
         (RSA, "is a private key"),
         (P256, "is a private key"),
         (RSA_CERTIFICATE, "is a certificate"),
@@ -45,10 +39,7 @@ fn keys_and_algorithms_must_fit_together() {
         |c| c.hmac_secret_previous = Secret::new(SECRET),
         "token.hmac_secret_previous: is set but token.hmac_secret is not",
     );
-    assert_refused(
-        |c| c.hmac_secret = Secret::new(RSA_PUBLIC),
-        "token.hmac_secret: holds a PEM key",
-    );
+    assert_refused(|c| c.hmac_secret = Secret::new(RSA_PUBLIC), "token.hmac_secret: holds a PEM key");
     assert_refused(
         |c| c.algorithms = vec!["none".to_owned()],
         "token.algorithms: `none` is not an algorithm",
@@ -57,10 +48,7 @@ fn keys_and_algorithms_must_fit_together() {
         c.public_key = Secret::new(P256_PUBLIC);
         c.algorithms = vec!["ES256".to_owned(), "RS256".to_owned()];
     };
-    assert_refused(
-        one_too_many,
-        "token.algorithms: RS256 needs an RSA key in token.public_key",
-    );
+    assert_refused(one_too_many, "token.algorithms: RS256 needs an RSA key in token.public_key");
 }
 
 #[test]
@@ -71,32 +59,17 @@ fn doubtful_keys_are_warned_about() {
         config.hmac_secret_previous = Secret::new("short");
     });
     let expected = [
-        KeyWarning::ShortSecret {
-            setting: "token.hmac_secret",
-            bytes: 31,
-        },
-        KeyWarning::ShortSecret {
-            setting: "token.hmac_secret_previous",
-            bytes: 5,
-        },
+        KeyWarning::ShortSecret { setting: "token.hmac_secret", bytes: 31 },
+        KeyWarning::ShortSecret { setting: "token.hmac_secret_previous", bytes: 5 },
     ];
     assert_eq!(short.warnings(), expected);
-    assert!(
-        short.warnings()[0]
-            .to_string()
-            .starts_with("token.hmac_secret has 31 bytes")
-    );
+    assert!(short.warnings()[0].to_string().starts_with("token.hmac_secret has 31 bytes"));
 
     let unused = verifier(|config| {
         config.public_key = Secret::new(RSA_PUBLIC);
         config.algorithms = vec!["PS256".to_owned()];
     });
-    assert_eq!(
-        unused.warnings(),
-        [KeyWarning::UnusedKey {
-            setting: "token.hmac_secret"
-        }]
-    );
+    assert_eq!(unused.warnings(), [KeyWarning::UnusedKey { setting: "token.hmac_secret" }]);
     assert_eq!(connect(&unused, &token(&json!({}))), "key_unknown");
 }
 
@@ -135,11 +108,8 @@ fn settings_are_read_strictly_and_never_show_a_key() {
     assert_eq!(config.audience, "push");
     assert!(serde_json::from_value::<Config>(json!({ "jwks": "https://issuer" })).is_err());
     let verifier = Verifier::new(&config).expect("keys that can be used");
-    let shown = [
-        format!("{config:?}"),
-        format!("{verifier:?}"),
-        serde_json::to_string(&config).expect("JSON"),
-    ];
+    let shown =
+        [format!("{config:?}"), format!("{verifier:?}"), serde_json::to_string(&config).expect("JSON")];
     for shown in shown {
         assert!(!shown.contains(SECRET) && !shown.contains("BEGIN"), "{shown}");
     }
@@ -148,10 +118,7 @@ fn settings_are_read_strictly_and_never_show_a_key() {
 #[test]
 fn a_signer_needs_a_secret_and_an_algorithm_for_it() {
     let refused = |secret, algorithm| {
-        Signer::hmac(&Secret::new(secret), algorithm)
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default()
+        Signer::hmac(&Secret::new(secret), algorithm).err().map(|error| error.to_string()).unwrap_or_default()
     };
     assert!(refused("", auth::Algorithm::HS256).starts_with("token.hmac_secret: is empty"));
     assert!(
@@ -166,11 +133,7 @@ fn assert_refused(change: impl FnOnce(&mut Config), expected: &str) {
     let error = Verifier::new(&config).expect_err(expected);
     assert!(error.to_string().starts_with(expected), "{error}");
     let shown = format!("{error} {error:?}");
-    for key in [
-        &config.hmac_secret,
-        &config.public_key,
-        &config.public_key_previous,
-    ] {
+    for key in [&config.hmac_secret, &config.public_key, &config.public_key_previous] {
         assert!(key.is_empty() || !shown.contains(key.reveal().trim()), "{shown}");
     }
 }

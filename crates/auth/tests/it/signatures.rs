@@ -19,12 +19,7 @@ const PUBLIC_KEY_ALGORITHMS: [(Algorithm, &str, ReadKey, &str); 9] = [
     (Algorithm::PS512, RSA, EncodingKey::from_rsa_pem, RSA_PUBLIC),
     (Algorithm::ES256, P256, EncodingKey::from_ec_pem, P256_PUBLIC),
     (Algorithm::ES384, P384, EncodingKey::from_ec_pem, P384_PUBLIC),
-    (
-        Algorithm::EdDSA,
-        ED25519,
-        EncodingKey::from_ed_pem,
-        ED25519_PUBLIC,
-    ),
+    (Algorithm::EdDSA, ED25519, EncodingKey::from_ed_pem, ED25519_PUBLIC),
 ];
 
 #[test]
@@ -32,9 +27,7 @@ fn every_algorithm_verifies_with_its_key_and_only_what_was_signed() {
     for (algorithm, private, read, public) in PUBLIC_KEY_ALGORITHMS {
         let key = read(private.as_bytes()).expect("a private key");
         let token = signed(algorithm, &key, &json!({ "sub": "alice" }));
-        let verifier = public_verifier(public, |config| {
-            config.algorithms = vec![format!("{algorithm:?}")]
-        });
+        let verifier = public_verifier(public, |config| config.algorithms = vec![format!("{algorithm:?}")]);
         assert_only_genuine(&verifier, &token, algorithm);
     }
     for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
@@ -59,16 +52,8 @@ fn without_a_list_a_key_verifies_its_usual_algorithm_alone() {
         for (algorithm, private, read, _) in PUBLIC_KEY_ALGORITHMS {
             let key = read(private.as_bytes()).expect("a private key");
             let token = signed(algorithm, &key, &json!({}));
-            let expected = if algorithm == usual {
-                "granted"
-            } else {
-                "key_unknown"
-            };
-            assert_eq!(
-                connect(&verifier, &token),
-                expected,
-                "{algorithm:?} with a key for {usual:?}"
-            );
+            let expected = if algorithm == usual { "granted" } else { "key_unknown" };
+            assert_eq!(connect(&verifier, &token), expected, "{algorithm:?} with a key for {usual:?}");
         }
     }
     let key = EncodingKey::from_secret(SECRET.as_bytes());
@@ -111,10 +96,7 @@ fn a_public_key_is_never_taken_for_a_secret() {
     for bytes in [RSA_PUBLIC, RSA_PUBLIC.trim_end()] {
         let key = EncodingKey::from_secret(bytes.as_bytes());
         let forged = signed(Algorithm::HS256, &key, &json!({ "sub": "root" }));
-        assert_eq!(
-            connect(&public_verifier(RSA_PUBLIC, |_| {}), &forged),
-            "key_unknown"
-        );
+        assert_eq!(connect(&public_verifier(RSA_PUBLIC, |_| {}), &forged), "key_unknown");
         let both = verifier(|config| config.public_key = Secret::new(RSA_PUBLIC));
         assert_eq!(connect(&both, &forged), "bad_signature");
     }
@@ -139,30 +121,12 @@ fn a_token_that_is_not_a_signed_object_is_malformed() {
         b"{\"alg\":\"HS256\",\"kid\":\"\xff\"}",
     ];
     for header in headers {
-        assert_eq!(
-            connect(&verifier, &raw_token(header, b"{}")),
-            "malformed",
-            "{}",
-            header.escape_ascii()
-        );
+        assert_eq!(connect(&verifier, &raw_token(header, b"{}")), "malformed", "{}", header.escape_ascii());
     }
-    let payloads: [&[u8]; 7] = [
-        b"",
-        b"[]",
-        br#"["alice"]"#,
-        b"{",
-        b"{} {}",
-        b"null",
-        b"{\"sub\":\"\xff\"}",
-    ];
+    let payloads: [&[u8]; 7] = [b"", b"[]", br#"["alice"]"#, b"{", b"{} {}", b"null", b"{\"sub\":\"\xff\"}"];
     for payload in payloads {
         let token = raw_token(br#"{"alg":"HS256"}"#, payload);
-        assert_eq!(
-            connect(&verifier, &token),
-            "malformed",
-            "{}",
-            payload.escape_ascii()
-        );
+        assert_eq!(connect(&verifier, &token), "malformed", "{}", payload.escape_ascii());
     }
     let unsigned = good.rsplit_once('.').expect("a signature").0;
     let texts = [
@@ -206,19 +170,11 @@ fn assert_only_genuine(verifier: &Verifier, token: &str, algorithm: Algorithm) {
         .expect("a signature");
     // "{}", where the token says more.
     parts[1] = "e30";
-    assert_eq!(
-        connect(verifier, &parts.join(".")),
-        "bad_signature",
-        "{algorithm:?}"
-    );
+    assert_eq!(connect(verifier, &parts.join(".")), "bad_signature", "{algorithm:?}");
     for forged in [&*signature, "", "AAAA"] {
         let (signed, _) = token.rsplit_once('.').expect("a signature");
         let token = format!("{signed}.{forged}");
-        assert_eq!(
-            connect(verifier, &token),
-            "bad_signature",
-            "{algorithm:?} {forged}"
-        );
+        assert_eq!(connect(verifier, &token), "bad_signature", "{algorithm:?} {forged}");
     }
     let (signed, _) = token.rsplit_once('.').expect("a signature");
     assert_ne!(connect(verifier, &format!("{signed}.{reversed}")), "granted");

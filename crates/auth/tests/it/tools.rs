@@ -21,20 +21,11 @@ fn what_is_signed_is_granted() {
         let grant = verdict.granted().expect("a grant");
         assert_eq!(&*grant.user, "alice");
         assert_eq!(grant.expires, Some(UnixTime(NOW.0 + 60)));
-        assert_eq!(
-            grant.info.as_deref().map(RawJson::get),
-            Some(r#"{"name":"Alice"}"#)
-        );
-        let channels: Vec<_> = grant
-            .subscriptions
-            .iter()
-            .map(|grant| grant.channel.as_str())
-            .collect();
+        assert_eq!(grant.info.as_deref().map(RawJson::get), Some(r#"{"name":"Alice"}"#));
+        let channels: Vec<_> = grant.subscriptions.iter().map(|grant| grant.channel.as_str()).collect();
         assert_eq!(channels, ["#alice", "news"]);
 
-        let claims = Claims::subscription("", &channel("news"))
-            .issuer("us")
-            .audience("push");
+        let claims = Claims::subscription("", &channel("news")).issuer("us").audience("push");
         let verdict = strict.verify_subscription(&signer.sign(&claims), NOW);
         assert_eq!(verdict.granted().expect("a grant").channel, channel("news"));
     }
@@ -58,39 +49,23 @@ fn an_explanation_shows_what_a_token_says_and_why_it_fails() {
         (said.token_expires, said.expires, said.begins),
         (Some(UnixTime(NOW.0 - 60)), None, Some(UnixTime(1)))
     );
-    assert_eq!(
-        (said.issuer.as_deref(), said.audiences),
-        (Some("us"), vec!["a".into(), "b".into()])
-    );
+    assert_eq!((said.issuer.as_deref(), said.audiences), (Some("us"), vec!["a".into(), "b".into()]));
 }
 
 #[test]
 fn an_explanation_goes_as_far_as_the_token_can_be_read() {
     let verifier = verifier(|_| {});
     let malformed = Verdict::Refused(TokenRefusal::Malformed);
-    let none = explain(
-        &raw_token(br#"{"alg":"none","kid":"k"}"#, br#"{"sub":"root"}"#),
-        &verifier,
-        NOW,
-    );
-    assert_eq!(
-        (none.algorithm.as_deref(), none.kid.as_deref()),
-        (Some("none"), Some("k"))
-    );
+    let none = explain(&raw_token(br#"{"alg":"none","kid":"k"}"#, br#"{"sub":"root"}"#), &verifier, NOW);
+    assert_eq!((none.algorithm.as_deref(), none.kid.as_deref()), (Some("none"), Some("k")));
     assert_eq!(none.claims.expect("claims").user.as_ref(), "root");
     assert_eq!(none.verdict, malformed);
     let nothing = explain("nothing", &verifier, NOW);
-    assert_eq!(
-        (nothing.algorithm, nothing.claims, nothing.verdict),
-        (None, None, malformed)
-    );
+    assert_eq!((nothing.algorithm, nothing.claims, nothing.verdict), (None, None, malformed));
     let wrong = explain(&token(&json!({ "sub": 7 })), &verifier, NOW);
     assert_eq!(wrong.claims, None);
     assert_eq!(wrong.verdict, Verdict::Refused(TokenRefusal::WrongClaims));
-    assert_eq!(
-        explain(&token(&json!({})), &verifier, NOW).verdict,
-        Verdict::Granted(())
-    );
+    assert_eq!(explain(&token(&json!({})), &verifier, NOW).verdict, Verdict::Granted(()));
 }
 
 fn strict_verifier(algorithm: Algorithm) -> Verifier {
