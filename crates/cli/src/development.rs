@@ -60,8 +60,9 @@ pub(crate) fn welcome(
     let config = &loaded.config;
     let base = format!("http://{}", host(internal));
     let mut text =
-        "\nFanfare runs in DEVELOPMENT MODE: only this machine reaches it, every token may subscribe \
-                    and publish everywhere,\nand secrets change at each start. Not for production.\n\n"
+        "\nFanfare runs in DEVELOPMENT MODE: only this machine reaches it, everyone with a token may \
+                    subscribe and publish\nto channels without a namespace, and secrets change at each \
+                    start unless they are set. Not for production.\n\n"
             .to_owned();
     text.push_str(&format!("clients  ws://{}{}\n", host(public), edge::NATIVE_PATH));
     if let Some(signer) = signing::signer_if_accepted(&config.token)? {
@@ -157,6 +158,8 @@ mod tests {
         let loaded = loaded("localhost:0");
         let text = welcome(&loaded, &both(8001), &both(9001), UnixTime(0)).expect("a welcome");
         assert!(text.contains("DEVELOPMENT MODE"), "{text}");
+        let rights = "everyone with a token may subscribe and publish\nto channels without a namespace";
+        assert!(text.contains(rights), "{text}");
         assert!(text.contains("clients  ws://localhost:8001/connection/websocket\n"), "{text}");
         assert!(text.contains("chat     http://localhost:9001/demo#token=ey"), "{text}");
         let key = loaded.config.api.key.reveal();

@@ -1,20 +1,42 @@
-//! A node with faults on request, for tests that look at a process from outside: publishing to the channel
-//! `panic` makes its broker panic, the frame `panic` at `/panicky` the connection's protocol. Takes its settings
-//! from the environment.
+//! A node with faults on request, for tests that look at a process from outside. Publishing to the channel
+//! `panic` makes its broker panic, to `hang` holds it up; the native protocol at `/panicky` panics as its type
+//! says; with the argument `panicky-log`, so does whoever logs that the node drains: the control thread. Takes
+//! its settings from the environment.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use edge::config::Loader;
 use edge::{Composition, Edge, Mode};
-use testkit::{PanickyBroker, PanickyProtocol};
+use protocol_centrifugal::CentrifugalJson;
+use testkit::{FaultyBroker, PanickyProtocol};
+
+struct PanickyLog;
 
 fn main() {
     let loaded = Loader::new().environment(std::env::vars_os()).load();
     let config = loaded.expect("settings").config;
-    edge::log::init(&config.log).expect("a log");
+    if std::env::args().any(|argument| argument == "panicky-log") {
+        tracing_subscriber::fmt().with_target(false).with_ansi(false).with_writer(|| PanickyLog).init();
+    } else {
+        edge::log::init(&config.log).expect("a log");
+    }
     let composition = Composition::new(&config, Mode::Production, "faulty")
-        .with_protocol("/panicky", Arc::new(PanickyProtocol))
-        .with_broker("panicky", Box::new(PanickyBroker::default()));
+        .with_protocol("/panicky", Arc::new(PanickyProtocol(CentrifugalJson)))
+        .with_broker("faulty", Box::new(FaultyBroker::default()));
     Edge::start(&config, composition).expect("a node").wait();
     edge::log::flush();
+}
+
+impl Write for PanickyLog {
+    /// Each call carries one whole line.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        assert!(!text.contains(" draining: "), "a test asked for this panic");
+        io::stderr().write_all(line).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

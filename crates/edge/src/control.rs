@@ -91,8 +91,12 @@ impl Control {
         for worker in self.handle.workers() {
             worker.stop();
         }
+        // Requests that are under way may still publish.
+        tokio::select! {
+            () = internal.close() => {}
+            never = handle.hand_over() => match never {},
+        }
         broker.stop();
-        internal.close().await;
         Ok(())
     }
 

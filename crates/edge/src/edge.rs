@@ -53,7 +53,7 @@ impl Edge {
         let rules = Arc::new(plan.policy.rules.clone());
         let handle = Handle::new(Arc::clone(&broker.mailbox), Arc::clone(&links), rules, plan.clock);
         let admission = Arc::new(plan.admission(config, composition.mode));
-        let (hasher, encoders) = (RandomState::new(), composition.encoders.clone());
+        let encoders = composition.encoders.clone();
 
         let control = Control {
             config: config.clone(),
@@ -76,10 +76,10 @@ impl Edge {
             plan.policy.rules.clone(),
             encoders.clone(),
             mailboxes,
-            hasher.clone(),
+            RandomState::new(),
         );
         threads.push(spawn_broker(broker.clone(), node, plan.clock)?);
-        let common = Common { broker: &broker, links: &links, admission: &admission, fallback, hasher };
+        let common = Common { broker: &broker, links: &links, admission: &admission, fallback };
         threads.extend(common.spawn_workers(
             &mut plan,
             composition.routes,
@@ -133,7 +133,6 @@ struct Common<'a> {
     links: &'a Arc<[WorkerLink]>,
     admission: &'a Arc<Admission>,
     fallback: Option<Fallback>,
-    hasher: RandomState,
 }
 
 impl Common<'_> {
@@ -151,7 +150,8 @@ impl Common<'_> {
                 let worker = WorkerId(index as u16);
                 let mailbox = Arc::clone(&self.links[index].mailbox);
                 let node = Arc::clone(&self.broker.mailbox);
-                let (encoders, dice) = (encoders.clone(), self.hasher.clone());
+                // Dice of its own, or the workers' client ids would follow from each other's.
+                let (encoders, dice) = (encoders.clone(), RandomState::new());
                 let setup = WorkerSetup {
                     place: Place { worker, mailbox, node, encoders, dice },
                     policy: Arc::clone(&plan.policy),

@@ -1,15 +1,16 @@
 //! How the control thread speaks to the others: it publishes, and gives orders that every worker answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use engine::{
     Mailbox, NodeCounters, NodeRequest, Order, PublishRequest, Publisher, Rules, ShardCounters, WorkerMail,
 };
-use model::{ChannelName, Payload, Publication, Refusal, limits};
+use model::{ChannelName, Payload, Publication, Refusal, Tags, limits};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use transport::{Clock, WorkerLink};
 
 /// A node's threads, seen from outside them. Cheap to clone.
@@ -23,7 +24,8 @@ pub struct Handle {
 }
 
 /// Publications that backends began since the control thread last handed some over. One call may wake the
-/// broker thread, many calls that came at once do so together.
+/// broker thread, many calls that came at once do so together. Bounded in entries; their bytes are those of
+/// requests under way, which are bounded themselves.
 #[derive(Default)]
 struct Outgoing {
     queue: Mutex<VecDeque<(NodeRequest, usize)>>,
@@ -59,33 +61,18 @@ impl Handle {
         self.clock
     }
 
-    /// Publishes on behalf of a backend. An answer comes within [`limits::PUBLISH_DEADLINE`]; without one, the
-    /// publication may or may not have been accepted, and the error is [`Refusal::Internal`].
-    pub async fn publish(
-        &self,
-        channel: ChannelName,
-        payload: Payload,
-        tags: BTreeMap<String, String>,
-    ) -> Result<(), Refusal> {
-        let outcome = self.begin_publish(channel, payload, tags)?;
-        match timeout(limits::PUBLISH_DEADLINE, outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
-        }
-    }
-
-    /// Hands a publication to the broker thread; several may be begun before the first outcome is awaited, and
-    /// those to one channel keep their order.
+    /// Hands a backend's publication to the broker thread; several may be begun before the first outcome is
+    /// awaited, and those to one channel keep their order.
     pub fn begin_publish(
         &self,
         channel: ChannelName,
         payload: Payload,
-        tags: BTreeMap<String, String>,
+        tags: Tags,
     ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
         let namespace = self.rules.of(&channel)?;
         let (reply, outcome) = oneshot::channel();
-        let bytes = payload.size();
         let publication = Publication { payload, publisher: None, tags, accepted: self.clock.moment() };
+        let bytes = publication.size();
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, publisher };
         let mut queue = self.outgoing.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,15 +86,25 @@ impl Handle {
     }
 
     /// Hands publications over for as long as the node lives: runs on the control thread, where it gets its
-    /// turn when every request that is ready has begun its publication.
+    /// turn when every request that is ready has begun its publication. What the broker thread has no room for
+    /// is tried again in a moment; whoever gave up waiting for it is left out.
     pub(crate) async fn hand_over(&self) -> Infallible {
+        /// Time in which the broker thread makes room.
+        const PAUSE: Duration = Duration::from_millis(2);
         loop {
             self.outgoing.filled.notified().await;
-            let mut queue = self.outgoing.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            self.node.offer_from(&mut queue);
-            // The broker thread has no room: whoever waits for these is told so by their sender being gone.
-            queue.clear();
+            while self.hand_over_once() {
+                sleep(PAUSE).await;
+            }
         }
+    }
+
+    /// Hands over what there is room for; true when something is left.
+    pub(crate) fn hand_over_once(&self) -> bool {
+        let mut queue = self.outgoing.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.node.offer_from(&mut queue);
+        queue.retain(|(request, _)| !request.is_abandoned());
+        !queue.is_empty()
     }
 
     /// Gives every worker an order and waits for their answers. `order` builds one worker's order around the
@@ -152,5 +149,28 @@ impl Handle {
     /// The links to the workers.
     pub(crate) fn workers(&self) -> &[WorkerLink] {
         &self.workers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use engine::NamespaceConfig;
+
+    use super::*;
+
+    #[test]
+    fn a_publication_takes_room_for_its_payload_and_its_tags() {
+        let node = Arc::new(Mailbox::new(1, 0, Box::new(|| {})));
+        let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &BTreeMap::new(), false));
+        let handle = Handle::new(node, Arc::from([]), rules, Clock::start());
+        let tags = BTreeMap::from([("tag".to_owned(), "x".repeat(1000))]);
+        let channel = ChannelName::parse("news").expect("a name");
+        let payload = Payload::parse_json(b"1").expect("a payload");
+        let _outcome = handle.begin_publish(channel, payload, tags.into()).expect("begun");
+        let queue = handle.outgoing.queue.lock().expect("nobody panicked");
+        let sizes: Vec<usize> = queue.iter().map(|(_, bytes)| *bytes).collect();
+        assert_eq!(sizes, [1 + "{\"tag\":\"\"}".len() + 1000]);
     }
 }

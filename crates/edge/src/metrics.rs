@@ -206,7 +206,8 @@ fn of_outboxes(total: &ShardCounters) -> Vec<Family> {
     let overflows =
         counter("fanfare_outbox_overflows_total", "Connections closed for outboxes at their bound.");
     vec![
-        gauge("fanfare_outbox_bytes", "Bytes waiting in outboxes.").value(&[], total.outbox_bytes),
+        gauge("fanfare_outbox_bytes", "Memory that waiting frames take up, each counted once per worker.")
+            .value(&[], total.outbox_bytes),
         overflows.values("bound", ["connection", "node"], [total.overflows, total.overflows_total]),
         counter("fanfare_writes_total", "Writes to client sockets.").value(&[], total.writes),
         counter("fanfare_sent_bytes_total", "Bytes that the kernel took for clients.")

@@ -21,8 +21,8 @@ pub struct ClientConfig {
     /// most are closed first. `0` takes 25 % of the memory that the cgroup allows; else at least
     /// `client.outbox_size`.
     pub outbox_total: ByteSize,
-    /// Commands that a connection may send, per second. A command beyond it is refused with code 111, and a
-    /// connection that goes on is closed with code 3013.
+    /// Commands that a connection may send, per second; WebSocket pings and pongs count as commands. A command
+    /// beyond it is refused with code 111, and a connection that goes on is closed with code 3013.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub command_rate: u32,
     /// Commands that a connection may send at once after a pause; what an SDK sends when it resubscribes.

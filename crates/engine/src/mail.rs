@@ -1,6 +1,7 @@
 //! What threads say to each other: requests to the broker thread, mail to a worker, orders from the control
 //! thread.
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,18 @@ pub enum NodeRequest {
     Publish(Box<PublishRequest>),
     /// The control thread scrapes.
     Count(oneshot::Sender<NodeCounters>),
+}
+
+impl NodeRequest {
+    /// Whether nobody waits for the outcome any longer, so that it need not be carried out.
+    pub fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Publish(request) => {
+                matches!(&request.publisher, Publisher::Api(reply) if reply.is_closed())
+            }
+            Self::Join { .. } | Self::Release { .. } | Self::Count(_) => false,
+        }
+    }
 }
 
 /// A publication on its way into the broker.
@@ -108,7 +121,12 @@ pub enum Order {
         reply: oneshot::Sender<Vec<(ChannelName, usize)>>,
     },
     /// List the users, as hashes that agree between workers.
-    Users(oneshot::Sender<Vec<u64>>),
+    Users {
+        /// Makes the hashes.
+        hasher: RandomState,
+        /// Takes the list.
+        reply: oneshot::Sender<Vec<u64>>,
+    },
     /// Close a user's connections.
     Disconnect {
         /// Which.

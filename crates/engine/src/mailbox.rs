@@ -45,10 +45,11 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Adds entries from the front of `queue`, each with its bytes, for as long as there is room.
-    pub fn offer_from(&self, queue: &mut VecDeque<(T, usize)>) {
+    /// Adds entries from the front of `queue`, each with its bytes, for as long as there is room. Returns the
+    /// bytes of those it added.
+    pub fn offer_from(&self, queue: &mut VecDeque<(T, usize)>) -> usize {
         let mut inner = self.lock();
-        let mut added = false;
+        let (mut added, mut added_bytes) = (false, 0);
         while let Some((_, bytes)) = queue.front() {
             if !inner.has_room(self, *bytes) {
                 break;
@@ -57,12 +58,13 @@ impl<T> Mailbox<T> {
                 inner.offered += 1;
                 inner.bytes += bytes;
                 inner.queue.push(entry);
-                added = true;
+                (added, added_bytes) = (true, added_bytes + bytes);
             }
         }
         if added {
             self.wake_owner(inner);
         }
+        added_bytes
     }
 
     /// Adds an entry that its owner's own request made room for.

@@ -228,7 +228,7 @@ impl Node {
             self.counters.holes += position.offset - last.offset - 1;
         }
         channel.last = Some(position);
-        let size = publication.payload.size();
+        let size = publication.size();
         // A namespace without history tells nobody its positions.
         let delivery = Arc::new(Delivery::new(
             channel.name.clone(),

@@ -18,12 +18,21 @@ pub(crate) struct OutFrame {
     pub(crate) publication: Option<(Moment, NamespaceId)>,
 }
 
+/// What an entry takes up in the table.
+const PLACE_BYTES: usize = 32;
+/// What a frame takes up beside its bytes. Without it, a client could make us keep a hundred bytes for each two
+/// that wait.
+const FRAME_BYTES: usize = 96;
+/// Entries of a worker that are kept for reuse when nothing waits.
+const ENTRIES_KEPT: usize = 16_384;
+
 /// One connection's FIFO. Sixteen bytes; the entries are in [`Outboxes`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outbox {
     head: u32,
     tail: u32,
-    bytes: u32,
+    /// What the frames cost this connection, whole until they have left.
+    charge: u32,
     /// Bytes of the first frame that the kernel has already taken.
     sent: u32,
 }
@@ -59,16 +68,26 @@ pub(crate) struct Sent {
 
 impl Outbox {
     pub(crate) fn new() -> Self {
-        Self { head: NONE, tail: NONE, bytes: 0, sent: 0 }
+        Self { head: NONE, tail: NONE, charge: 0, sent: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.head == NONE
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes as usize
+    /// What the waiting frames cost this connection: their bytes, their places, and what it alone keeps alive.
+    pub(crate) fn charge(&self) -> usize {
+        self.charge as usize
     }
+
+    fn has_room(&self, cost: usize, charge_max: usize) -> bool {
+        self.charge() + cost <= charge_max
+    }
+}
+
+/// What a frame costs a connection: as much as if it were kept for this one alone.
+fn cost(bytes: usize) -> usize {
+    bytes + PLACE_BYTES + FRAME_BYTES
 }
 
 impl Outboxes {
@@ -76,38 +95,40 @@ impl Outboxes {
         Self { entries: Vec::new(), free: NONE, bytes: 0 }
     }
 
-    /// Bytes waiting in all FIFOs.
+    /// Memory that all FIFOs take up: every entry, and every frame once, however many share it.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Appends a publication of `channel`, if the FIFO stays within `bytes_max`.
+    /// Appends a publication of `channel`, if the FIFO stays within `charge_max`.
     pub(crate) fn push_publication(
         &mut self,
         outbox: &mut Outbox,
         frame: &Rc<OutFrame>,
         channel: u32,
-        bytes_max: usize,
+        charge_max: usize,
     ) -> Push {
-        if outbox.bytes() + frame.bytes.len() > bytes_max {
+        if !outbox.has_room(cost(frame.bytes.len()), charge_max) {
             return Push::Overflowed;
         }
-        self.append(outbox, Rc::clone(frame), channel);
+        // The caller's handle alone: nobody else keeps this frame yet.
+        let is_first = Rc::strong_count(frame) == 1;
+        self.append(outbox, Rc::clone(frame), channel, is_first);
         Push::Accepted
     }
 
-    /// Appends what the connection must be told; `bytes_max` as for publications.
-    pub(crate) fn push_control(&mut self, outbox: &mut Outbox, bytes: Bytes, bytes_max: usize) -> Push {
-        if outbox.bytes() + bytes.len() > bytes_max {
+    /// Appends what the connection must be told; `charge_max` as for publications.
+    pub(crate) fn push_control(&mut self, outbox: &mut Outbox, bytes: Bytes, charge_max: usize) -> Push {
+        if !outbox.has_room(cost(bytes.len()), charge_max) {
             return Push::Overflowed;
         }
-        self.append(outbox, Rc::new(OutFrame { bytes, publication: None }), NONE);
+        self.append(outbox, Rc::new(OutFrame { bytes, publication: None }), NONE, true);
         Push::Accepted
     }
 
     /// Appends the closing frame, bound or no bound: nothing follows it.
     pub(crate) fn push_last(&mut self, outbox: &mut Outbox, bytes: Bytes) {
-        self.append(outbox, Rc::new(OutFrame { bytes, publication: None }), NONE);
+        self.append(outbox, Rc::new(OutFrame { bytes, publication: None }), NONE, true);
     }
 
     /// The waiting bytes, in order, for one vectored write.
@@ -128,8 +149,6 @@ impl Outboxes {
 
     /// Removes what the kernel took: `written` bytes from the front.
     pub(crate) fn advance(&mut self, outbox: &mut Outbox, written: usize, now: Moment, sent: &mut Sent) {
-        outbox.bytes -= written as u32;
-        self.bytes -= written;
         let mut left = written + outbox.sent as usize;
         outbox.sent = 0;
         while outbox.head != NONE {
@@ -145,10 +164,12 @@ impl Outboxes {
                 sent.deliveries_by_namespace[namespace.index()] += 1;
             }
             let next = entry.next;
+            outbox.charge -= cost(frame.bytes.len()) as u32;
             self.release(outbox.head);
             outbox.head = next;
         }
         outbox.tail = NONE;
+        self.shrink();
     }
 
     /// Drops the waiting publications for which `dropped` holds, save one that is partly written.
@@ -162,8 +183,7 @@ impl Outboxes {
             let started = is_first && outbox.sent > 0;
             if entry.channel != NONE && !started && dropped(entry.channel) {
                 let size = entry.frame.as_ref().map_or(0, |frame| frame.bytes.len());
-                outbox.bytes -= size as u32;
-                self.bytes -= size;
+                outbox.charge -= cost(size) as u32;
                 match previous {
                     NONE => outbox.head = next,
                     kept => self.entries[kept as usize].next = next,
@@ -186,16 +206,13 @@ impl Outboxes {
             self.release(index);
             index = next;
         }
-        let kept = match started {
-            NONE => 0,
-            first => {
-                self.entries[first as usize].next = NONE;
-                let size = self.entries[first as usize].frame.as_ref().map_or(0, |frame| frame.bytes.len());
-                size - outbox.sent as usize
-            }
-        };
-        self.bytes -= outbox.bytes() - kept;
-        *outbox = Outbox { head: started, tail: started, bytes: kept as u32, sent: outbox.sent };
+        let mut charge = 0;
+        if let Some(entry) = self.entries.get_mut(started as usize) {
+            entry.next = NONE;
+            charge = cost(entry.frame.as_ref().map_or(0, |frame| frame.bytes.len()));
+        }
+        *outbox = Outbox { head: started, tail: started, charge: charge as u32, sent: outbox.sent };
+        self.shrink();
     }
 
     /// Drops everything.
@@ -204,7 +221,7 @@ impl Outboxes {
         self.drop_unstarted(outbox);
     }
 
-    fn append(&mut self, outbox: &mut Outbox, frame: Rc<OutFrame>, channel: u32) {
+    fn append(&mut self, outbox: &mut Outbox, frame: Rc<OutFrame>, channel: u32, is_first: bool) {
         let size = frame.bytes.len();
         let entry = Entry { frame: Some(frame), next: NONE, channel };
         let index = if self.free == NONE {
@@ -220,15 +237,25 @@ impl Outboxes {
             tail => self.entries[tail as usize].next = index,
         }
         outbox.tail = index;
-        outbox.bytes += size as u32;
-        self.bytes += size;
+        outbox.charge += cost(size) as u32;
+        self.bytes += PLACE_BYTES + if is_first { FRAME_BYTES + size } else { 0 };
     }
 
     fn release(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
-        entry.frame = None;
+        let frame = entry.frame.take();
         entry.next = self.free;
         self.free = index;
+        let last = frame.filter(|frame| Rc::strong_count(frame) == 1);
+        self.bytes -= PLACE_BYTES + last.map_or(0, |frame| FRAME_BYTES + frame.bytes.len());
+    }
+
+    /// Gives a burst's memory back when nothing waits any more.
+    fn shrink(&mut self) {
+        if self.bytes == 0 && self.entries.capacity() > ENTRIES_KEPT {
+            self.entries = Vec::new();
+            self.free = NONE;
+        }
     }
 }
 
@@ -244,7 +271,7 @@ mod tests {
         let (mut table, mut outbox) = (Outboxes::new(), Outbox::new());
         for text in ["one", "two", "three"] {
             assert_eq!(
-                table.push_control(&mut outbox, Bytes::from_static(text.as_bytes()), 100),
+                table.push_control(&mut outbox, Bytes::from_static(text.as_bytes()), 1000),
                 Push::Accepted
             );
         }
@@ -255,35 +282,52 @@ mod tests {
             table.advance(&mut outbox, 1, Moment::default(), &mut sent);
         }
         assert_eq!(left, b"onetwothree");
-        assert_eq!((table.bytes(), outbox.bytes()), (0, 0));
+        assert_eq!((table.bytes(), outbox.charge()), (0, 0));
     }
 
     #[test]
     fn a_full_outbox_takes_nothing_but_the_last_frame() {
         let (mut table, mut outbox) = (Outboxes::new(), Outbox::new());
-        assert_eq!(publish(&mut table, &mut outbox, 1, 10, 10), Push::Accepted);
-        assert_eq!(publish(&mut table, &mut outbox, 1, 1, 10), Push::Overflowed);
-        assert_eq!(table.push_control(&mut outbox, Bytes::from_static(b"x"), 10), Push::Overflowed);
+        let bound = cost(10);
+        assert_eq!(publish(&mut table, &mut outbox, 1, 10, bound), Push::Accepted);
+        assert_eq!(publish(&mut table, &mut outbox, 1, 1, bound), Push::Overflowed);
+        assert_eq!(table.push_control(&mut outbox, Bytes::from_static(b"x"), bound), Push::Overflowed);
         table.push_last(&mut outbox, Bytes::from_static(b"close"));
-        assert_eq!(outbox.bytes(), 15);
+        assert_eq!(waiting(&table, &outbox), 15);
     }
 
     #[test]
     fn dropping_publications_spares_control_frames_and_what_is_partly_written() {
         let (mut table, mut outbox) = (Outboxes::new(), Outbox::new());
-        publish(&mut table, &mut outbox, 1, 4, 100);
-        publish(&mut table, &mut outbox, 1, 5, 100);
-        table.push_control(&mut outbox, Bytes::from_static(b"xy"), 100);
-        publish(&mut table, &mut outbox, 2, 6, 100);
-        publish(&mut table, &mut outbox, 1, 7, 100);
+        publish(&mut table, &mut outbox, 1, 4, 1000);
+        publish(&mut table, &mut outbox, 1, 5, 1000);
+        table.push_control(&mut outbox, Bytes::from_static(b"xy"), 1000);
+        publish(&mut table, &mut outbox, 2, 6, 1000);
+        publish(&mut table, &mut outbox, 1, 7, 1000);
         table.advance(&mut outbox, 1, Moment::default(), &mut sent());
         table.drop_publications(&mut outbox, |channel| channel == 1);
-        assert_eq!(outbox.bytes(), 3 + 2 + 6);
-        publish(&mut table, &mut outbox, 2, 8, 100);
+        assert_eq!(waiting(&table, &outbox), 3 + 2 + 6);
+        publish(&mut table, &mut outbox, 2, 8, 1000);
         table.drop_unstarted(&mut outbox);
-        assert_eq!((outbox.bytes(), table.bytes()), (3, 3));
+        assert_eq!((waiting(&table, &outbox), outbox.charge()), (3, cost(4)));
         table.clear(&mut outbox);
-        assert_eq!((outbox.bytes(), table.bytes(), outbox.is_empty()), (0, 0, true));
+        assert_eq!((outbox.charge(), table.bytes(), outbox.is_empty()), (0, 0, true));
+    }
+
+    #[test]
+    fn a_shared_frame_is_held_once_and_given_back_with_its_last_entry() {
+        let mut table = Outboxes::new();
+        let mut outboxes = [Outbox::new(), Outbox::new(), Outbox::new()];
+        let frame = Rc::new(OutFrame { bytes: Bytes::from(vec![0; 5000]), publication: None });
+        for outbox in &mut outboxes {
+            assert_eq!(table.push_publication(outbox, &frame, 7, 10_000), Push::Accepted);
+        }
+        drop(frame);
+        assert_eq!(table.bytes(), 3 * PLACE_BYTES + FRAME_BYTES + 5000);
+        outboxes.iter_mut().take(2).for_each(|outbox| table.clear(outbox));
+        assert_eq!(table.bytes(), PLACE_BYTES + FRAME_BYTES + 5000);
+        table.clear(&mut outboxes[2]);
+        assert_eq!(table.bytes(), 0);
     }
 
     fn publish(
@@ -291,16 +335,22 @@ mod tests {
         outbox: &mut Outbox,
         channel: u32,
         size: usize,
-        bytes_max: usize,
+        charge_max: usize,
     ) -> Push {
         let bytes = Bytes::from(vec![b'p'; size]);
         let frame =
             Rc::new(OutFrame { bytes, publication: Some((Moment::default(), NamespaceId::default())) });
-        table.push_publication(outbox, &frame, channel, bytes_max)
+        table.push_publication(outbox, &frame, channel, charge_max)
     }
 
     fn sent() -> Sent {
         Sent { deliveries_by_namespace: vec![0], ..Sent::default() }
+    }
+
+    fn waiting(table: &Outboxes, outbox: &Outbox) -> usize {
+        let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE_MAX];
+        let count = table.gather(outbox, &mut slices);
+        slices[..count].iter().map(|slice| slice.len()).sum()
     }
 
     fn first_byte(table: &Outboxes, outbox: &Outbox) -> u8 {

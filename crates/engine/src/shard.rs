@@ -14,6 +14,7 @@ pub use deliver::{Flush, Written};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::{ClientId, CloseReason, ConnectionId, Now, Rate, TokenBucket, WorkerId, limits};
@@ -60,6 +61,8 @@ pub struct Shard {
     /// How long the worker has stalled in all, in ticks.
     stalled: u32,
     tick: u32,
+    /// Commands of the present frame that were answered without a wait.
+    answered_at_once: u32,
     drain: Option<deadlines::Drain>,
 }
 
@@ -72,7 +75,7 @@ struct Tables {
 }
 
 /// Work that waits for its turn. Each list holds a connection or channel at most once, save `unsent`, which
-/// is bounded by [`limits::UNSENT_REQUESTS_MAX`] and the channels there are.
+/// is bounded by [`limits::UNSENT_REQUESTS_MAX`], [`limits::NODE_MAILBOX_BYTES_MAX`] and the channels there are.
 #[derive(Default)]
 struct Lists {
     inbox: VecDeque<WorkerMail>,
@@ -82,6 +85,7 @@ struct Lists {
     corked: Vec<u32>,
     resumed: Vec<u32>,
     unsent: VecDeque<(NodeRequest, usize)>,
+    unsent_bytes: usize,
     /// Subscriptions that orders asked for, waiting for their channel.
     granted: Vec<(Waiter, Wanted)>,
     /// Connections to be closed because their outbox had no room for a reply.
@@ -128,6 +132,7 @@ impl Shard {
             rolls: 0,
             stalled: 0,
             tick: now.tick(),
+            answered_at_once: 0,
             drain: None,
         }
     }
@@ -138,13 +143,9 @@ impl Shard {
         let adapter = self.place.encoders.of(variant).protocol.open();
         let commands = TokenBucket::full(self.policy.command_rate(), now.moment);
         let due = now.tick_in(limits::STALE_CLOSE_DELAY);
-        let client = ClientId::new(self.place.worker, 0, 0);
+        let client = ClientId::new(self.roll_wide());
         let connection = Connection::new(adapter, variant, client, commands, now.moment, due);
         let slot = self.tables.connections.insert(connection);
-        let client = ClientId::new(self.place.worker, slot, self.roll_wide());
-        if let Some(connection) = self.tables.connections.get_mut(slot) {
-            connection.client = client;
-        }
         self.counters.opened += 1;
         self.send(slot, greeting, now);
         self.arm(slot, now);
@@ -154,9 +155,12 @@ impl Shard {
         slot
     }
 
-    /// Queues bytes of the transport's own behind what waits already.
+    /// Queues bytes of the transport's own behind what waits already; nothing follows a close frame.
     pub fn send(&mut self, slot: u32, bytes: Bytes, now: Now) {
         self.settle(now);
+        if !self.is_open(slot) {
+            return;
+        }
         self.begin_replies(slot);
         self.replies.extend_from_slice(&bytes);
         self.settle(now);
@@ -204,6 +208,25 @@ impl Shard {
             Some(connection) if connection.is_ready() => Progress::Taken,
             Some(connection) if connection.is_open() => Progress::Waits { rest: 0 },
             Some(_) | None => Progress::Closed,
+        }
+    }
+
+    /// The frame just brought took so long: counts it for each of its commands that was answered at once.
+    pub fn took(&mut self, elapsed: Duration) {
+        let commands = std::mem::take(&mut self.answered_at_once);
+        for _ in 0..commands {
+            self.counters.command_duration.observe(elapsed / commands);
+        }
+    }
+
+    /// Takes a ping of the transport's own against the command rate; false when it is to stay unanswered.
+    pub fn take_ping(&mut self, slot: u32, now: Now) -> bool {
+        match self.take_command_token(slot, now) {
+            Ok(is_granted) => is_granted,
+            Err(reason) => {
+                self.close(slot, reason, now);
+                false
+            }
         }
     }
 
@@ -267,7 +290,7 @@ impl Shard {
     /// has no room for stays for the next time.
     pub fn flush_requests(&mut self) {
         if !self.lists.unsent.is_empty() {
-            self.place.node.offer_from(&mut self.lists.unsent);
+            self.lists.unsent_bytes -= self.place.node.offer_from(&mut self.lists.unsent);
         }
     }
 
@@ -318,6 +341,13 @@ impl Shard {
 
     fn ask_node(&mut self, request: NodeRequest, bytes: usize) {
         self.lists.unsent.push_back((request, bytes));
+        self.lists.unsent_bytes += bytes;
+    }
+
+    /// Whether the broker thread is so far behind that nothing more can be asked of it.
+    fn is_swamped(&self) -> bool {
+        self.lists.unsent.len() >= limits::UNSENT_REQUESTS_MAX
+            || self.lists.unsent_bytes >= limits::NODE_MAILBOX_BYTES_MAX
     }
 
     fn id_of(&self, slot: u32) -> ConnectionId {

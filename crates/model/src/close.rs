@@ -34,12 +34,8 @@ pub enum CloseReason {
     Stale,
     /// An operator or backend disconnected the user.
     Disconnected,
-    /// The user may hold no further connection.
-    ConnectionLimit,
     /// The token lists more channels than a connection may hold.
     ChannelLimit,
-    /// The user may not connect.
-    PermissionDenied,
     /// The client used something this node does not offer.
     NotAvailable,
     /// A backend disconnected the user with a code and text of its own.
@@ -74,9 +70,7 @@ impl CloseReason {
             Self::BadRequest => 3501,
             Self::Stale => 3502,
             Self::Disconnected => 3503,
-            Self::ConnectionLimit => 3504,
             Self::ChannelLimit => 3505,
-            Self::PermissionDenied => 3507,
             Self::NotAvailable => 3508,
             Self::Requested { code, .. } => *code,
             Self::ProtocolViolation => 1002,
@@ -101,9 +95,7 @@ impl CloseReason {
             Self::BadRequest => "bad request",
             Self::Stale => "stale",
             Self::Disconnected => "force disconnect",
-            Self::ConnectionLimit => "connection limit",
             Self::ChannelLimit => "channel limit",
-            Self::PermissionDenied => "permission denied",
             Self::NotAvailable => "not available",
             Self::Requested { text, .. } => text,
             Self::ProtocolViolation => "protocol error",
@@ -133,20 +125,18 @@ impl CloseReason {
             Self::BadRequest => 10,
             Self::Stale => 11,
             Self::Disconnected => 12,
-            Self::ConnectionLimit => 13,
-            Self::ChannelLimit => 14,
-            Self::PermissionDenied => 15,
-            Self::NotAvailable => 16,
-            Self::Requested { .. } => 17,
-            Self::ProtocolViolation => 18,
-            Self::InvalidText => 19,
-            Self::TooBig => 20,
+            Self::ChannelLimit => 13,
+            Self::NotAvailable => 14,
+            Self::Requested { .. } => 15,
+            Self::ProtocolViolation => 16,
+            Self::InvalidText => 17,
+            Self::TooBig => 18,
         }
     }
 
     /// Every label that [`Self::label`] can return, in the order of [`Self::index`].
-    pub const LABELS: [&'static str; 21] = [
+    pub const LABELS: [&'static str; 19] = [
         "3000", "3001", "3004", "3005", "3006", "3008", "3010", "3012", "3013", "3500", "3501", "3502",
-        "3503", "3504", "3505", "3507", "3508", "custom", "1002", "1007", "1009",
+        "3503", "3505", "3508", "custom", "1002", "1007", "1009",
     ];
 }

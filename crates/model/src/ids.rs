@@ -21,30 +21,17 @@ pub struct ConnectionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(pub u32);
 
-/// What clients see as a connection's id: a UUID of version 4 whose random part also names worker and slot,
-/// so that a request that quotes it finds its owner without a table.
+/// What clients see as a connection's id: a random UUID, of version 4.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientId([u8; 16]);
 
 impl ClientId {
-    /// Builds the id of the connection in `slot` of `worker` from 128 random bits.
-    pub fn new(worker: WorkerId, slot: u32, random: u128) -> Self {
+    /// An id from 128 random bits.
+    pub fn new(random: u128) -> Self {
         let mut bytes = random.to_be_bytes();
-        bytes[0..2].copy_from_slice(&worker.0.to_be_bytes());
-        bytes[2..6].copy_from_slice(&slot.to_be_bytes());
-        let pad = pad(&bytes);
-        bytes.iter_mut().zip(pad).for_each(|(byte, pad)| *byte ^= pad);
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(bytes)
-    }
-
-    /// The worker and slot that the id names. Anyone may have made it up: compare the whole id.
-    pub fn place(&self) -> (WorkerId, u32) {
-        let pad = pad(&self.0);
-        let at = |index: usize| self.0[index] ^ pad[index];
-        let worker = u16::from_be_bytes([at(0), at(1)]);
-        (WorkerId(worker), u32::from_be_bytes([at(2), at(3), at(4), at(5)]))
     }
 
     /// Parses the form that [`fmt::Display`] writes.
@@ -60,15 +47,6 @@ impl ClientId {
         let id = Self(value.to_be_bytes());
         (id.to_string() == text).then_some(id)
     }
-}
-
-/// What hides worker and slot: six bytes that follow from the id's last seven, which are random.
-fn pad(bytes: &[u8; 16]) -> [u8; 6] {
-    // Any odd number with many bits set spreads the random bits over all of the product's upper bytes.
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let random = bytes[9..].iter().fold(0, |value, byte| (value << 8) | u64::from(*byte));
-    let [pad @ .., _, _] = random.wrapping_mul(SPREAD).to_be_bytes();
-    pad
 }
 
 impl fmt::Display for ClientId {
@@ -99,11 +77,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_id_names_its_place_and_survives_its_text() {
-        let id = ClientId::new(WorkerId(3), 0x0102_0304, 0x1234_5678_9abc_def0_1122_3344_5566_7788);
-        assert_eq!(id.place(), (WorkerId(3), 0x0102_0304));
+    fn a_client_id_is_a_random_uuid_and_survives_its_text() {
+        let id = ClientId::new(0x1234_5678_9abc_def0_1122_3344_5566_7788);
+        assert_eq!(id.to_string(), "12345678-9abc-4ef0-9122-334455667788");
+        assert_eq!(ClientId::new(u128::MAX).to_string(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert_eq!(ClientId::parse(&id.to_string()), Some(id));
-        assert_eq!(id.to_string().as_bytes()[14], b'4');
-        assert_eq!(ClientId::parse("not-an-id"), None);
+        for wrong in
+            ["not-an-id", "12345678-9abc-4ef0-9122-33445566778", "12345678-9ABC-4ef0-9122-334455667788"]
+        {
+            assert_eq!(ClientId::parse(wrong), None, "{wrong}");
+        }
     }
 }

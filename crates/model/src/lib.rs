@@ -19,7 +19,7 @@ pub use channel::{ChannelName, ChannelNameError};
 pub use close::CloseReason;
 pub use histogram::Histogram;
 pub use ids::{ClientId, ConnectionId, RequestId, WorkerId};
-pub use publication::{ClientInfo, Payload, PayloadError, Position, Publication, RawJson};
+pub use publication::{ClientInfo, Payload, PayloadError, Position, Publication, RawJson, Tags};
 pub use rate::{Rate, TokenBucket};
 pub use refusal::Refusal;
 pub use secret::Secret;

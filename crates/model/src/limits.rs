@@ -80,7 +80,7 @@ pub const INTERNAL_IDLE_MAX: Duration = Duration::from_secs(75);
 pub const INTERNAL_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// API requests under way; beyond it they are refused with HTTP status 503.
 pub const API_REQUESTS_MAX: usize = 4096;
-/// What an API request may hold beyond one publication: names, tags, JSON around it.
+/// What an API request may hold beyond one publication: names, JSON around it.
 pub const API_OVERHEAD_BYTES: usize = 64 * 1024;
 /// What an API request with many channels or calls may hold beyond that.
 pub const API_BULK_BYTES: usize = 16 << 20;
@@ -92,3 +92,5 @@ pub const API_BATCH_DEADLINE: Duration = Duration::from_secs(30);
 pub const IDEMPOTENCY_PERIOD: Duration = Duration::from_secs(300);
 /// Publications with an idempotency key that are remembered; the oldest makes room.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 262_144;
+/// Sockets beyond the connection limit that are read at once in order to be refused; the next are dropped.
+pub const REFUSALS_AT_ONCE_MAX: u32 = 128;

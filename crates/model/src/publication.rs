@@ -59,6 +59,44 @@ impl Payload {
     }
 }
 
+/// Words beside a payload, by name. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Tags(Option<Arc<TagTexts>>);
+
+#[derive(Debug)]
+struct TagTexts {
+    by_name: BTreeMap<String, String>,
+    size: usize,
+}
+
+impl Tags {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The texts with their names, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let texts = self.0.iter().flat_map(|texts| &texts.by_name);
+        texts.map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// The size in bytes as a JSON object, like a payload's; 0 when there are none.
+    pub fn size(&self) -> usize {
+        self.0.as_ref().map_or(0, |texts| texts.size)
+    }
+}
+
+impl From<BTreeMap<String, String>> for Tags {
+    fn from(by_name: BTreeMap<String, String>) -> Self {
+        if by_name.is_empty() {
+            return Self::default();
+        }
+        let size = serde_json::to_string(&by_name).expect("texts by name are JSON").len();
+        Self(Some(Arc::new(TagTexts { by_name, size })))
+    }
+}
+
 /// Which stream, and where in it. Positions of different epochs cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -89,9 +127,16 @@ pub struct Publication {
     /// The connection that published it, if one did.
     pub publisher: Option<Arc<ClientInfo>>,
     /// Words beside the payload, for filters.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
     /// When this node took it on.
     pub accepted: Moment,
+}
+
+impl Publication {
+    /// The size in bytes of what was published: payload and tags.
+    pub fn size(&self) -> usize {
+        self.payload.size() + self.tags.size()
+    }
 }
 
 #[cfg(test)]
@@ -110,5 +155,27 @@ mod tests {
             );
         }
         assert!(Payload::parse_json(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn tags_count_as_the_json_that_they_become() {
+        let tags = |pairs: &[(&str, &str)]| -> Tags {
+            let pairs = pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            pairs.collect::<BTreeMap<String, String>>().into()
+        };
+        assert!(tags(&[]).is_empty());
+        assert_eq!(tags(&[]).size(), 0);
+        for (pairs, json) in [
+            (&[("", "")][..], r#"{"":""}"#),
+            (&[("b", "2"), ("a", "1")], r#"{"a":"1","b":"2"}"#),
+            (&[("a\"", "\u{1}\n")], r#"{"a\"":"\u0001\n"}"#),
+        ] {
+            assert_eq!(tags(pairs).size(), json.len(), "{json}");
+        }
+        let several = tags(&[("b", "2"), ("a", "1")]);
+        assert_eq!(several.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+        let payload = Payload::parse_json(b"[1]").expect("a payload");
+        let accepted = Moment::default();
+        assert_eq!(Publication { payload, publisher: None, tags: several, accepted }.size(), 3 + 17);
     }
 }

@@ -44,7 +44,7 @@ impl Encoder {
         publication: &Publication,
         position: Option<Position>,
     ) -> Bytes {
-        let mut payload = Vec::with_capacity(publication.payload.size() + Self::WRAPPING_BYTES);
+        let mut payload = Vec::with_capacity(publication.size() + Self::WRAPPING_BYTES);
         self.protocol.encode(channel, publication, position, &mut payload);
         let mut wrapped = Vec::with_capacity(payload.len() + Self::HEAD_BYTES);
         self.framing.wrap(self.protocol.kind(), &payload, &mut wrapped);

@@ -1,27 +1,30 @@
-//! Faults on request: a protocol whose adapter panics, a broker that panics in its thread's own loop.
+//! Faults on request: a protocol that panics over one connection or in its worker's own loop, a broker that
+//! panics in its thread's own loop or holds it up.
+
+use std::thread;
+use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, MemoryBroker, Ticket};
 use model::{ChannelName, CloseReason, Position, Publication};
 use protocol::{Adapter, Event, Frame, FrameKind, Frames, Protocol, Taken};
 
-use crate::Echo;
-
-/// Echoes, but panics over a frame that begins with `panic`.
-pub struct PanickyProtocol;
+/// Another protocol, but it panics over a frame that begins with `panic`, and over a publication of `"panic"`,
+/// which its subscribers' worker encodes.
+pub struct PanickyProtocol<P>(pub P);
 
 struct PanickyAdapter(Box<dyn Adapter>);
 
-impl Protocol for PanickyProtocol {
+impl<P: Protocol> Protocol for PanickyProtocol<P> {
     fn label(&self) -> &'static str {
         "panicky"
     }
 
     fn kind(&self) -> FrameKind {
-        Echo.kind()
+        self.0.kind()
     }
 
     fn open(&self) -> Box<dyn Adapter> {
-        Box::new(PanickyAdapter(Echo.open()))
+        Box::new(PanickyAdapter(self.0.open()))
     }
 
     fn encode(
@@ -31,7 +34,8 @@ impl Protocol for PanickyProtocol {
         position: Option<Position>,
         out: &mut Vec<u8>,
     ) {
-        Echo.encode(channel, publication, position, out);
+        assert!(publication.payload.as_bytes() != b"\"panic\"", "a test asked for this panic");
+        self.0.encode(channel, publication, position, out);
     }
 }
 
@@ -50,16 +54,23 @@ impl Adapter for PanickyAdapter {
     }
 }
 
-/// The memory broker, but it panics over a publication to the channel `panic`.
-pub struct PanickyBroker(MemoryBroker);
+/// The memory broker, but it panics over a publication to the channel `panic`, and does nothing for
+/// [`Self::HANG`] over one to `hang`.
+pub struct FaultyBroker(MemoryBroker);
 
-impl Default for PanickyBroker {
+impl FaultyBroker {
+    /// How long it holds its thread up: longer than a thread may be silent, and no longer than a test wants to
+    /// wait.
+    pub const HANG: Duration = Duration::from_secs(12);
+}
+
+impl Default for FaultyBroker {
     fn default() -> Self {
         Self(MemoryBroker::new(1))
     }
 }
 
-impl Broker for PanickyBroker {
+impl Broker for FaultyBroker {
     fn join(&mut self, channel: &ChannelName) {
         self.0.join(channel);
     }
@@ -69,7 +80,11 @@ impl Broker for PanickyBroker {
     }
 
     fn publish(&mut self, ticket: Ticket, channel: &ChannelName, publication: Publication) {
-        assert!(channel.as_str() != "panic", "a test asked for this panic");
+        match channel.as_str() {
+            "panic" => panic!("a test asked for this panic"),
+            "hang" => thread::sleep(Self::HANG),
+            _ => {}
+        }
         self.0.publish(ticket, channel, publication);
     }
 

@@ -1,4 +1,4 @@
-//! What tests share: an echo protocol, a protocol and a broker that panic on request, a WebSocket client, an
+//! What tests share: an echo protocol, a protocol and a broker with faults on request, a WebSocket client, an
 //! HTTP client, a node in a process of its own, deadlines. Never part of a node that serves anybody.
 
 #![forbid(unsafe_code)]
@@ -16,7 +16,7 @@ mod wait;
 pub use churn::{Churn, Left};
 pub use client::{Client, Received};
 pub use echo::Echo;
-pub use faults::{PanickyBroker, PanickyProtocol};
+pub use faults::{FaultyBroker, PanickyProtocol};
 pub use metrics::Metrics;
 pub use process::{Process, example};
 pub use wait::{PATIENCE, eventually, holds_within};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hyper::HeaderMap;
-use model::{Moment, Rate, TokenBucket, WorkerId};
+use model::{Moment, Rate, TokenBucket, WorkerId, limits};
 
 use crate::{Network, OriginPattern};
 
@@ -98,16 +98,25 @@ impl Admission {
         self.rejected[rejection.index()].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// May the connection be taken on whose handshake is counted already?
-    pub(crate) fn admit(&self, now: Moment) -> Result<(), Rejection> {
-        if self.total() > self.connection_limit {
-            return Err(Rejection::ConnectionLimit);
-        }
-        if let Some((rate, bucket)) = &self.rate {
-            let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-            return bucket.take(*rate, now).ok_or(Rejection::ConnectRate);
-        }
-        Ok(())
+    /// Whether the node holds more than it may, the one that asks included.
+    pub(crate) fn require_place(&self) -> Result<(), Rejection> {
+        if self.total() > self.connection_limit { Err(Rejection::ConnectionLimit) } else { Ok(()) }
+    }
+
+    /// Takes one of the second's new connections. Asked last, so that only clients that could be taken on use
+    /// it up.
+    pub(crate) fn require_rate(&self, now: Moment) -> Result<(), Rejection> {
+        let Some((rate, bucket)) = &self.rate else {
+            return Ok(());
+        };
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.take(*rate, now).ok_or(Rejection::ConnectRate)
+    }
+
+    /// Whether sockets beyond the limit, which are only there to be refused, use up the descriptors that are
+    /// kept for everything else.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.total() >= self.connection_limit.saturating_add(limits::REFUSALS_AT_ONCE_MAX)
     }
 
     pub(crate) fn admit_origin(&self, headers: &HeaderMap) -> Result<(), Rejection> {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::Mailbox;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
@@ -98,9 +98,10 @@ impl Door {
                 }
                 Err(error) if linux::is_out_of_descriptors(&error) => {
                     drop(reserve.take());
-                    drop(listener.accept().await);
+                    // Only what already waits: the next to come may be served again.
+                    drop(poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await);
                     reserve = File::open("/dev/null").ok();
-                    self.reject(Rejection::Overload, "no file descriptor is left: raise `ulimit -n`");
+                    self.reject(Rejection::Overload, "the limit on open files (`ulimit -n`)", None);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "accept failed");
@@ -133,8 +134,9 @@ impl Door {
     }
 
     fn begin(self: &Rc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) {
-        if self.handshake_count() as usize >= limits::HANDSHAKES_PER_WORKER_MAX {
-            return self.reject(Rejection::Overload, "too many handshakes at once");
+        let handshakes = self.handshake_count() as usize;
+        if handshakes >= limits::HANDSHAKES_PER_WORKER_MAX || self.admission.is_crowded() {
+            return self.reject(Rejection::Overload, "connection_limit", Some(peer.ip()));
         }
         self.admission.begin_handshake(self.worker);
         let handshake = Rc::clone(self).shake_hands(stream, peer.ip().to_canonical());
@@ -206,49 +208,57 @@ impl Door {
         request: &mut Request<Incoming>,
         peer: IpAddr,
     ) -> Result<Takeover, Box<Response<Body>>> {
-        let client = |headers| self.admission.client_address(peer, headers);
-        if let Err(rejection) = self.admission.admit(self.clock.moment()) {
-            let setting = match rejection {
-                Rejection::ConnectRate => "connect_rate_limit",
-                Rejection::ConnectionLimit
-                | Rejection::Origin
-                | Rejection::Handshake
-                | Rejection::Overload => "connection_limit",
-            };
-            self.reject(rejection, setting);
-            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n".into());
-            response.headers_mut().insert(header::RETRY_AFTER, self.retry_after());
-            return Err(Box::new(response));
+        if let Err(rejection) = self.admission.require_place() {
+            return Err(self.turn_away(rejection, "connection_limit", peer, request.headers()));
         }
         if let Err(response) = require_upgrade(request) {
             self.admission.reject(Rejection::Handshake);
             return Err(response);
         }
         if let Err(rejection) = self.admission.admit_origin(request.headers()) {
-            self.reject_origin(rejection, request.headers(), client(request.headers()));
+            self.reject_origin(rejection, request.headers(), peer);
             return Err(Box::new(text(StatusCode::FORBIDDEN, "origin not allowed\n".into())));
         }
         let accepted = fastwebsockets::upgrade::upgrade(&mut *request).map_err(|error| {
             self.admission.reject(Rejection::Handshake);
             Box::new(text(StatusCode::BAD_REQUEST, format!("{error}\n")))
         })?;
+        if let Err(rejection) = self.admission.require_rate(self.clock.moment()) {
+            return Err(self.turn_away(rejection, "connect_rate_limit", peer, request.headers()));
+        }
         let subprotocol = offered(request.headers(), route.subprotocols);
         Ok(Takeover { variant: route.variant, greeting: greeting(accepted.0.headers(), subprotocol) })
     }
 
-    fn reject(&self, rejection: Rejection, setting: &str) {
+    /// Refuses a client that may be welcome in a moment, or on another node.
+    fn turn_away(
+        &self,
+        rejection: Rejection,
+        setting: &'static str,
+        peer: IpAddr,
+        headers: &HeaderMap,
+    ) -> Box<Response<Body>> {
+        self.reject(rejection, setting, Some(self.admission.client_address(peer, headers)));
+        let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n".into());
+        response.headers_mut().insert(header::RETRY_AFTER, self.retry_after());
+        Box::new(response)
+    }
+
+    fn reject(&self, rejection: Rejection, setting: &'static str, client: Option<IpAddr>) {
         self.admission.reject(rejection);
         if let Some(unsaid) = self.throttle.borrow_mut().admit(rejection.index(), self.clock.moment()) {
             let reason = Rejection::LABELS[rejection.index()];
-            tracing::warn!(reason, setting, unsaid, "connection refused");
+            let client = client.map(tracing::field::display);
+            tracing::warn!(reason, setting, client, unsaid, "connection refused");
         }
     }
 
-    fn reject_origin(&self, rejection: Rejection, headers: &HeaderMap, client: IpAddr) {
+    fn reject_origin(&self, rejection: Rejection, headers: &HeaderMap, peer: IpAddr) {
         self.admission.reject(rejection);
         let origin = headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
         if let Some(unsaid) = self.throttle.borrow_mut().admit(rejection.index(), self.clock.moment()) {
             let origin = origin.as_deref().unwrap_or_default();
+            let client = self.admission.client_address(peer, headers);
             let setting = "allowed_origins";
             tracing::warn!(reason = "origin", setting, origin, %client, unsaid, "connection refused");
         }
@@ -271,10 +281,12 @@ fn ready(response: Response<Body>) -> BoxFuture<Result<Response<Body>, Infallibl
 }
 
 /// What the handshake asks of a request, up to its key.
-fn require_upgrade<B>(request: &Request<B>) -> Result<(), Box<Response<Body>>> {
+fn require_upgrade(request: &Request<Incoming>) -> Result<(), Box<Response<Body>>> {
     const VERSION: &str = "13";
-    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
-        let body = "a WebSocket handshake is a GET request of HTTP/1.1\n";
+    // The bytes of a body would be taken for frames.
+    let is_plain = request.method() == Method::GET && request.body().is_end_stream();
+    if !is_plain || request.version() < Version::HTTP_11 {
+        let body = "a WebSocket handshake is a GET request of HTTP/1.1 without a body\n";
         return Err(Box::new(text(StatusCode::BAD_REQUEST, body.into())));
     }
     let version = request.headers().get(header::SEC_WEBSOCKET_VERSION);

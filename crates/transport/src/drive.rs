@@ -62,6 +62,8 @@ struct Link {
     held: Option<Box<Held>>,
     /// The socket was reported readable and not read to its end.
     has_unread: bool,
+    /// It is among those whose socket holds more than one turn's reads.
+    is_in_line: bool,
     peer_closed: bool,
     is_lingering: bool,
 }
@@ -124,10 +126,17 @@ impl Drive {
                 self.links.resize_with(slot as usize + 1, || None);
             }
             let (reader, held) = (Reader::default(), None);
-            let link =
-                Link { socket, reader, held, has_unread: false, peer_closed: false, is_lingering: false };
+            let link = Link {
+                socket,
+                reader,
+                held,
+                has_unread: false,
+                is_in_line: false,
+                peer_closed: false,
+                is_lingering: false,
+            };
             self.links[slot as usize] = Some(link);
-            if !early.is_empty() {
+            if !early.is_empty() && self.shard.is_open(slot) {
                 let mut bytes = std::mem::take(&mut early).to_vec();
                 self.guarded(slot, now, |drive| drive.digest(slot, &mut bytes, now));
             }
@@ -140,8 +149,9 @@ impl Drive {
         let now = self.clock.now();
         let mail_waits = self.shard.on_mail(now);
         // Before time passes, so that a pong that has arrived is not found missing.
+        let mut has_more = false;
         if looks_at_sockets || now.tick() != self.tick {
-            self.serve_sockets(now)?;
+            has_more = self.serve_sockets(now)?;
         }
         self.serve_resumed(now);
         if now.tick() != self.tick {
@@ -150,10 +160,10 @@ impl Drive {
         }
         // Before writing, so that the broker thread works meanwhile.
         self.shard.flush_requests();
-        let more_to_write = self.flush_slice(now);
+        has_more |= self.flush_slice(now);
         self.shed(now);
         self.write_notices(now);
-        Ok((mail_waits || more_to_write || !self.ready.is_empty(), now.moment))
+        Ok((mail_waits || has_more || !self.ready.is_empty(), now.moment))
     }
 
     /// Writes what can be written at once and drops every socket.
@@ -163,9 +173,13 @@ impl Drive {
         self.links.clear();
     }
 
-    fn serve_sockets(&mut self, now: Now) -> io::Result<()> {
+    /// Serves the sockets that are ready; true when more may be.
+    fn serve_sockets(&mut self, now: Now) -> io::Result<bool> {
         for _ in 0..self.ready.len() {
             if let Some(slot) = self.ready.pop_front() {
+                if let Some(link) = self.link(slot) {
+                    link.is_in_line = false;
+                }
                 self.guarded(slot, now, |drive| drive.receive(slot, now));
             }
         }
@@ -181,14 +195,20 @@ impl Drive {
                 self.shard.writable(slot);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
-                if let Some(link) = self.link(slot) {
-                    link.peer_closed |= event.is_read_closed() || event.is_error();
+                let Some(link) = self.link(slot) else {
+                    continue;
+                };
+                link.peer_closed |= event.is_read_closed() || event.is_error();
+                // Whoever had its reads of this turn already waits for the next.
+                if !link.is_in_line {
+                    self.guarded(slot, now, |drive| drive.receive(slot, now));
                 }
-                self.guarded(slot, now, |drive| drive.receive(slot, now));
             }
         }
+        // A full list may have left some out, and what was left out is not reported anew.
+        let has_more = events.iter().count() == EVENTS_PER_POLL;
         self.events = events;
-        Ok(())
+        Ok(has_more)
     }
 
     /// Runs one connection's part of the turn. Its panic ends that connection and no other.

@@ -1,4 +1,5 @@
-//! The calls that are Linux's own: descriptor limits, listening sockets, the control group's quota.
+//! What is Linux's own: descriptor limits, listening sockets, error numbers, the control group's quota, the
+//! memory in use, the machine's name.
 
 use std::fs;
 use std::io;
@@ -42,6 +43,12 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
 }
 
+/// Whether an error of [`listen`] means that the machine lacks the address, or its whole family.
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
 /// Cores that the control group grants, rounded up; those of the machine where it grants all.
 pub fn cpu_quota() -> u16 {
     let quota = quota_v2().or_else(quota_v1).map(|cores| cores.ceil().max(1.0) as usize);
@@ -70,7 +77,45 @@ pub fn memory_limit() -> u64 {
 }
 
 fn machine_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    bytes_in("/proc/meminfo", "MemTotal:")
+}
+
+/// Bytes of memory that the process uses.
+pub fn resident_bytes() -> Option<u64> {
+    bytes_in("/proc/self/status", "VmRSS:")
+}
+
+/// What the machine is called, if it has a name.
+pub fn host_name() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = text.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// A figure of a file whose lines are `NAME: NUMBER kB`.
+fn bytes_in(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_uses_some_of_the_machines_memory() {
+        let (resident, machine) = (resident_bytes().expect("a figure"), machine_memory().expect("a figure"));
+        assert!((64 * 1024..machine).contains(&resident), "{resident} of {machine}");
+    }
+
+    #[test]
+    fn an_address_that_the_machine_lacks_is_told_from_one_that_is_taken() {
+        let nobody: SocketAddr = "203.0.113.1:0".parse().expect("an address");
+        assert!(is_missing(&listen(nobody, false).expect_err("nobody has it")));
+        assert!(is_missing(&io::Error::from_raw_os_error(97)));
+        let holder = listen("127.0.0.1:0".parse().expect("an address"), false).expect("a listener");
+        let taken = listen(holder.local_addr().expect("an address"), false).expect_err("it is taken");
+        assert!(!is_missing(&taken), "{taken}");
+    }
 }

@@ -49,7 +49,7 @@ fn bind_once(wanted: ListenAddress, sharers: u16) -> Result<Vec<Vec<TcpListener>
         // without sharing.
         let claimed = match linux::listen(address, false).and_then(|claim| claim.local_addr()) {
             Ok(claimed) => claimed,
-            Err(cause) if is_missing(&cause) => {
+            Err(cause) if linux::is_missing(&cause) => {
                 missing = Some(BindError { address, cause });
                 continue;
             }
@@ -64,9 +64,4 @@ fn bind_once(wanted: ListenAddress, sharers: u16) -> Result<Vec<Vec<TcpListener>
         Some(error) if lists.iter().all(Vec::is_empty) => Err(error),
         Some(_) | None => Ok(lists),
     }
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = 97;
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }

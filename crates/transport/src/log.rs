@@ -55,3 +55,29 @@ pub(crate) fn write(notice: Notice, throttle: &mut Throttle<{ Denial::COUNT }>, 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_each_kind_is_let_through_now_and_then_with_a_count() {
+        let mut throttle = Throttle::<2>::new();
+        for (kind, second, admitted) in [
+            (0, 0, Some(0)),
+            (0, 0, None),
+            (0, 5, None),
+            (1, 5, Some(0)),
+            (0, 9, None),
+            (1, 12, None),
+            (0, 10, Some(3)),
+            (0, 19, None),
+            (1, 15, Some(1)),
+            (0, 60, Some(1)),
+            (0, 70, Some(0)),
+        ] {
+            let now = Moment::after_start(Duration::from_secs(second));
+            assert_eq!(throttle.admit(kind, now), admitted, "{kind} after {second} s");
+        }
+    }
+}

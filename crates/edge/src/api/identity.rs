@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
 use model::Moment;
+use transport::host_name;
 
 /// What the server API tells about its node.
 pub(crate) struct NodeIdentity {
@@ -24,16 +25,9 @@ impl NodeIdentity {
         let port = public.first().map_or(0, SocketAddr::port);
         Self {
             uid: format!("{:016x}{:016x}", roll(), roll()),
-            name: format!("{}:{port}", host_name()),
+            name: format!("{}:{port}", host_name().as_deref().unwrap_or("node")),
             version: version.to_owned(),
             started,
         }
     }
-}
-
-/// The machine's name, where the system tells it in a file.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "node".to_owned() } else { name.to_owned() }
 }

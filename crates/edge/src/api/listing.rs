@@ -1,9 +1,11 @@
 //! What there is: channels and nodes, gathered from every thread.
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 
 use engine::Order;
 use model::{Refusal, limits};
+use transport::resident_bytes;
 
 use super::answer::{Answer, ChannelStats, ChannelsResult, InfoResult, NodeStats, Outcome, ProcessStats};
 use super::caller::Caller;
@@ -35,8 +37,10 @@ impl Caller<'_> {
 
     pub(super) async fn info(self, _: InfoRequest) -> Outcome {
         let handle = &self.api.handle;
+        let hasher = RandomState::new();
+        let list_users = |reply| Order::Users { hasher: hasher.clone(), reply };
         let (counters, users, node) =
-            tokio::join!(handle.gather(Order::Count), handle.gather(Order::Users), handle.count_node());
+            tokio::join!(handle.gather(Order::Count), handle.gather(list_users), handle.count_node());
         let (false, false, Some(node)) = (counters.is_partial, users.is_partial, node) else {
             return Err(Refusal::Internal.into());
         };
@@ -57,12 +61,4 @@ impl Caller<'_> {
         };
         Ok(Answer::Info(InfoResult { nodes: vec![stats] }))
     }
-}
-
-/// The memory that the process uses, where the system tells it in a file.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Payload, RawJson, Refusal, limits};
+use model::{Payload, RawJson, Refusal, Tags, limits};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,9 +15,10 @@ use super::request::{BroadcastRequest, PublishRequest};
 use super::text::Text;
 
 /// What goes to each channel of one call.
+#[derive(Clone)]
 struct Content {
     payload: Payload,
-    tags: BTreeMap<String, String>,
+    tags: Tags,
 }
 
 /// A publication on its way into the broker.
@@ -29,8 +30,7 @@ enum Begun {
 impl Caller<'_> {
     pub(super) async fn publish(self, request: PublishRequest<'_>) -> Outcome {
         refuse_version(request.version)?;
-        let payload = self.payload(request.data, &request.b64data)?;
-        let content = Content { payload, tags: request.tags.unwrap_or_default() };
+        let content = self.content(request.data, &request.b64data, request.tags)?;
         let begun = self.begin("channel", &request.channel, content, &request.idempotency_key)?;
         self.finish(begun, Instant::now() + limits::PUBLISH_DEADLINE).await?;
         Ok(Answer::EMPTY)
@@ -39,12 +39,9 @@ impl Caller<'_> {
     pub(super) async fn broadcast(self, request: BroadcastRequest<'_>) -> Outcome {
         refuse_version(request.version)?;
         let channels = listed(request.channels)?;
-        let payload = self.payload(request.data, &request.b64data)?;
-        let tags = request.tags.unwrap_or_default();
-        let begin = |channel: &Text<'_>| {
-            let content = Content { payload: payload.clone(), tags: tags.clone() };
-            self.begin("channels", channel, content, &request.idempotency_key)
-        };
+        let content = self.content(request.data, &request.b64data, request.tags)?;
+        let begin =
+            |channel: &Text<'_>| self.begin("channels", channel, content.clone(), &request.idempotency_key);
         let begun: Vec<Result<Begun, Fault>> = channels.iter().map(begin).collect();
         let deadline = Instant::now() + limits::PUBLISH_DEADLINE;
         let mut responses = Vec::with_capacity(begun.len());
@@ -61,18 +58,29 @@ impl Caller<'_> {
         Ok(Answer::Broadcast(BroadcastResult { responses }))
     }
 
-    fn payload(self, json: Option<&RawJson>, base64: &str) -> Result<Payload, Fault> {
+    fn content(
+        self,
+        json: Option<&RawJson>,
+        base64: &str,
+        tags: Option<BTreeMap<String, String>>,
+    ) -> Result<Content, Fault> {
         let Some(payload) = payload("data", json, base64)? else {
             return Err(Fault::field("data", "is missing or null: give data or b64data"));
         };
-        let (size, limit) = (payload.size(), self.api.sizes.publication);
+        let tags = Tags::from(tags.unwrap_or_default());
+        let (size, beside, limit) = (payload.size(), tags.size(), self.api.sizes.publication);
+        let advice = "publish less, or raise the setting api.publication_size";
         if size > limit {
-            let what = format_args!(
-                "has {size} bytes, at most {limit}: publish less, or raise the setting api.publication_size"
-            );
+            let what = format_args!("has {size} bytes, at most {limit}: {advice}");
             return Err(Fault::field("data", what));
         }
-        Ok(payload)
+        if size + beside > limit {
+            let what = format_args!(
+                "has {beside} bytes as JSON beside {size} of data, at most {limit} together: {advice}"
+            );
+            return Err(Fault::field("tags", what));
+        }
+        Ok(Content { payload, tags })
     }
 
     fn begin(self, field: &str, channel: &str, content: Content, key: &str) -> Result<Begun, Fault> {

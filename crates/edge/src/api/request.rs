@@ -35,7 +35,7 @@ pub(super) struct PublishRequest<'a> {
     /// What to publish, as base64 of JSON. Goes before `data` unless it is empty.
     #[serde(borrow, default)]
     pub(super) b64data: Text<'a>,
-    /// Words beside the payload.
+    /// Words beside the payload. They count into the size of the publication.
     #[serde(default)]
     pub(super) tags: Option<BTreeMap<String, String>>,
     /// A publication whose key was already accepted for the channel in the last five minutes is not published
@@ -72,7 +72,7 @@ pub(super) struct BroadcastRequest<'a> {
     /// What to publish, as base64 of JSON. Goes before `data` unless it is empty.
     #[serde(borrow, default)]
     pub(super) b64data: Text<'a>,
-    /// Words beside the payload.
+    /// Words beside the payload. They count into the size of the publication.
     #[serde(default)]
     pub(super) tags: Option<BTreeMap<String, String>>,
     /// As in publish, for each channel by itself.

@@ -16,7 +16,7 @@ pub struct ApiConfig {
     /// How failures are answered: `default` with status 200 and an `error` object, as libraries expect;
     /// `transport` with a status from 400 to 599.
     pub error_mode: ErrorMode,
-    /// Largest payload of one publication. At most a quarter of `client.outbox_size`, so that a few
+    /// Largest publication, its tags included. At most a quarter of `client.outbox_size`, so that a few
     /// publications fit into an outbox.
     pub publication_size: ByteSize,
     /// Further keys by name, each with what it may do. Several at once let a key be replaced without a pause:

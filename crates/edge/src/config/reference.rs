@@ -36,6 +36,13 @@ that you choose, like those of namespaces, are in lower case when they come from
 `FANFARE__NAMESPACES__CHAT__CLIENT_PUBLISH=true` sets `namespaces.chat.client_publish`. Names with upper-case
 letters, dots or two underscores in a row need the file or a flag: `--set 'namespaces."a.b".client_publish=true'`.
 
+## One listener
+
+With `public.address` and `internal.address` the same, one listener serves everything. Whoever reaches the port
+that clients connect to then reads `/metrics`, `/livez`, `/readyz`, `/startupz` and `/health` without a key, and
+`/demo` where it is enabled; the server API alone asks for one. Where that port is public, let a proxy pass on
+no more than client paths.
+
 ## Units
 
 Durations are a whole number and `ms`, `s`, `m`, `h` or `d`: `500ms`, `25s`, `10m`. Sizes are a whole number

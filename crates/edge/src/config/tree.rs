@@ -23,7 +23,8 @@ pub struct Config {
     /// which browsers always send.
     pub allowed_origins: Vec<OriginPattern>,
     /// Addresses of reverse proxies whose `X-Forwarded-For` is believed, as IP addresses or ranges like
-    /// `10.0.0.0/8`. Empty: nobody's.
+    /// `10.0.0.0/8`. What they say of a client's address stands in the log lines of refused connections, and
+    /// decides nothing. Empty: nobody's.
     pub trusted_proxies: Vec<Network>,
     /// Most connections at a time; the next are answered with status 503. `0` takes 90 % of the limit on open
     /// files, less 256; a higher value than that is a start error.

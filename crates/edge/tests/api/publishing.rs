@@ -105,6 +105,30 @@ fn a_payload_may_be_as_large_as_the_setting_says() {
     subscriber.hears_nothing();
 }
 
+#[test]
+fn tags_count_into_a_publications_size() {
+    let node = Node::start(1);
+    let mut subscriber = node.subscriber("alice", "news");
+    let tags = |size: usize| json!({"tag": "x".repeat(size - "{\"tag\":\"\"}".len())});
+    for method in ["publish", "broadcast"] {
+        let mut request = json_for(method, &json!("payload"));
+        request["tags"] = tags(PUBLICATION_BYTES - "\"payload\"".len());
+        node.done(method, request.clone());
+        assert_eq!(subscriber.hear()["push"]["pub"]["tags"], request["tags"]);
+        request["tags"] = tags(PUBLICATION_BYTES - "\"payload\"".len() + 1);
+        let answer = node.call(method, request);
+        assert_eq!(answer["error"]["code"], 107);
+        let message = answer["error"]["message"].as_str().expect("an error");
+        let told = "bad request: tags: has 992 bytes as JSON beside 9 of data, at most 1000 together: ";
+        assert!(message.starts_with(told) && message.contains("api.publication_size"), "{message}");
+        // As the text that subscribers would get, each of these is six bytes.
+        let mut request = json_for(method, &json!(1));
+        request["tags"] = json!({"tag": "\u{1}".repeat(200)});
+        assert_eq!(node.call(method, request)["error"]["code"], 107);
+    }
+    subscriber.hears_nothing();
+}
+
 fn json_for(method: &str, data: &Value) -> Value {
     match method {
         "publish" => json!({"channel": "news", "data": data}),

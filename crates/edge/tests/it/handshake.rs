@@ -1,15 +1,30 @@
 //! Upgrade requests: those that are accepted, and the status that answers the others.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
 use testkit::{Client, http};
 
-use crate::edge::{Running, edge};
+use crate::edge::{Running, edge, token};
+use crate::user::User;
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+
+#[test]
+fn every_connection_has_an_id_of_its_own() {
+    let edge = edge().workers(4).start();
+    let mut ids = BTreeSet::new();
+    for number in 0..100 {
+        let mut user = User::new(edge.stranger());
+        let reply = user.ask(&format!("\"connect\":{{\"token\":\"{}\"}}", token("alice")));
+        let id = reply["connect"]["client"].as_str().expect("an id").to_owned();
+        assert!(model::ClientId::parse(&id).is_some() && id.as_bytes()[14] == b'4', "{id}");
+        assert!(ids.insert(id), "connection {number} has the id of another");
+    }
+}
 
 #[test]
 fn what_is_no_handshake_is_answered_with_what_is_wrong() {

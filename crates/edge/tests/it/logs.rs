@@ -1,10 +1,13 @@
 //! The log of a node at its most talkative: it says what happened and to whom, and keeps every secret.
 
+use std::net::SocketAddr;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use testkit::{Client, Process, example, http};
 
-use crate::edge::{API_KEY, forged_token, token};
+use crate::edge::{API_KEY, forged_token, subscription_token, token};
 use crate::user::User;
 
 #[test]
@@ -64,6 +67,70 @@ fn nobody_is_believed_about_addresses_unless_trusted() {
     assert!(line.contains("allowed_origins"), "{line}");
 }
 
+#[test]
+fn each_refusal_is_told_with_the_setting_that_would_change_it() {
+    for (audience, connect, reason, code, told) in [
+        ("", String::new(), "no_token", 3501, "setting=\"client.insecure\""),
+        ("fanfare", with_token(&token("alice")), "wrong_audience", 3500, "setting=\"token.audience\""),
+        (
+            "",
+            with_token(&subscription_token("alice", "news")),
+            "subscription_token_used_to_connect",
+            3500,
+            "a connection token has no claim `channel`",
+        ),
+    ] {
+        let node =
+            Process::start(command("text").env("FANFARE__TOKEN__AUDIENCE", audience)).expect("a process");
+        assert_eq!(refused(node.address("public"), &connect), code, "{reason}");
+        let line = node.line("token refused");
+        assert!(line.contains(" WARN ") && line.contains(&format!("reason=\"{reason}\"")), "{line}");
+        assert!(line.contains(told) && line.contains("unsaid=0"), "{line}");
+    }
+}
+
+#[test]
+fn the_connection_limit_is_named_when_it_is_reached() {
+    let node = Process::start(command("text").env("FANFARE__CONNECTION_LIMIT", "1")).expect("a process");
+    let _present = Client::connect(node.address("public"), edge::NATIVE_PATH);
+    let (_, head) = Client::request(node.address("public"), edge::NATIVE_PATH, "").expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    let line = node.line("connection refused");
+    assert!(line.contains(" WARN ") && line.contains("reason=\"connection_limit\""), "{line}");
+    assert!(line.contains("setting=\"connection_limit\"") && line.contains("unsaid=0"), "{line}");
+}
+
+/// Part of the tests of what takes ten seconds.
+pub(crate) fn a_refusal_that_repeats_is_logged_again_later_with_a_count() {
+    const PAUSE: Duration = Duration::from_secs(10);
+    let node = Process::start(&mut command("text")).expect("a process");
+    let public = node.address("public");
+    let told = || node.log().lines().filter(|line| line.contains("\"no_token\"")).count();
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(refused(public, ""), 3501);
+    }
+    // A refusal of another kind is told at once, and after those before it.
+    assert_eq!(refused(public, &with_token("nonsense")), 3500);
+    node.line("\"malformed\"");
+    assert_eq!(told(), 1, "{}", node.log());
+    thread::sleep((PAUSE + Duration::from_millis(200)).saturating_sub(begun.elapsed()));
+    assert_eq!(refused(public, ""), 3501);
+    let line = node.line("unsaid=4");
+    assert!(line.contains("\"no_token\"") && told() == 2, "{}", node.log());
+}
+
+/// The code with which a connection is closed that was refused.
+fn refused(public: SocketAddr, connect: &str) -> u16 {
+    let mut stranger = Client::connect(public, edge::NATIVE_PATH);
+    stranger.send(&format!("{{\"id\":1,\"connect\":{{{connect}}}}}"));
+    stranger.closed().0
+}
+
+fn with_token(token: &str) -> String {
+    format!("\"token\":\"{token}\"")
+}
+
 fn assert_proxy_is_believed(line: &str) {
     // 127.0.0.1 and 127.0.0.5 are trusted; who stands before them is the client, whatever it claims.
     assert!(line.contains("198.51.100.7") && !line.contains("203.0.113.9"), "{line}");
@@ -78,6 +145,7 @@ fn talkative(format: &str) -> Process {
 fn command(format: &str) -> Command {
     let mut command = Command::new(example("faulty"));
     command.envs([
+        ("FANFARE__WORKERS", "1"),
         ("FANFARE__PUBLIC__ADDRESS", "127.0.0.1:0"),
         ("FANFARE__INTERNAL__ADDRESS", "127.0.0.2:0"),
         ("FANFARE__TOKEN__HMAC_SECRET", "a secret of thirty-two bytes or more"),
@@ -91,7 +159,7 @@ fn command(format: &str) -> Command {
     command
 }
 
-fn addresses(node: &Process, format: &str) -> (std::net::SocketAddr, std::net::SocketAddr) {
+fn addresses(node: &Process, format: &str) -> (SocketAddr, SocketAddr) {
     if format == "text" {
         return (node.address("public"), node.address("internal"));
     }

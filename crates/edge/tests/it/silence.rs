@@ -1,13 +1,16 @@
-//! Clients that begin something and do not go on: each is left after ten seconds, by its own rule. All of them
-//! wait at the same time, so that the suite waits once.
+//! What is silent for ten seconds: clients that begin something and do not go on, a thread that hangs, refusals
+//! that the log has told already. All of them wait at the same time, so that the suite waits once.
 
 use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::{Client, Received};
+use testkit::{Client, FaultyBroker, Received, eventually, http};
 
 use crate::edge::{Running, edge};
+use crate::faults::faulty;
+use crate::logs;
+use crate::user::User;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How much later than its deadline something may end on a busy machine.
@@ -28,6 +31,8 @@ fn who_begins_and_does_not_go_on_is_left_after_ten_seconds() {
         scope.spawn(|| a_message_that_comes_too_slowly_is_given_up(edge));
         scope.spawn(|| many_messages_in_pieces_are_no_slow_message(edge));
         scope.spawn(|| who_does_not_close_is_reset(edge));
+        scope.spawn(a_thread_that_hangs_is_not_live);
+        scope.spawn(logs::a_refusal_that_repeats_is_logged_again_later_with_a_count);
     });
     edge.settles("fanfare_connections", 0.0);
     let metrics = edge.metrics();
@@ -160,6 +165,32 @@ fn who_does_not_close_is_reset(edge: &Running) {
         assert!(begun.elapsed() < DEADLINE, "never reset");
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// The process is judged by its threads: whoever asks is answered by one that works.
+fn a_thread_that_hangs_is_not_live() {
+    let node = faulty("");
+    let internal = node.address("internal");
+    let live = || {
+        let answer = http::get(internal, "/livez").expect("an answer");
+        let report: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        let checks = report["checks"].as_array().expect("checks");
+        let failing = checks.iter().filter(|check| check["ok"] == false);
+        let failing = failing.filter_map(|check| check["name"].as_str().map(str::to_owned));
+        (answer.status, failing.collect::<Vec<String>>())
+    };
+    let mut alice = User::new(Client::connect(node.address("public"), edge::NATIVE_PATH));
+    alice.ask("\"connect\":{}");
+    assert_eq!(live(), (200, vec![]));
+    let begun = Instant::now();
+    alice.send("{\"id\":9,\"publish\":{\"channel\":\"hang\",\"data\":1}}");
+    eventually("the node is not live", || live() != (200, vec![]));
+    assert_eq!(live(), (503, vec!["broker".to_owned()]));
+    // The thread may have given its last sign of life a second before it began to hang.
+    let red = begun.elapsed();
+    assert!(red > DEADLINE - Duration::from_millis(1500) && red < FaultyBroker::HANG, "after {red:?}");
+    eventually("the node is live again", || live() == (200, vec![]));
+    assert!(begun.elapsed() >= FaultyBroker::HANG);
 }
 
 fn assert_left(client: Client, begun: Instant) {

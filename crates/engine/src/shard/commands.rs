@@ -74,7 +74,7 @@ impl Shard {
     }
 
     /// Whether the command rate leaves room for another command.
-    fn take_command_token(&mut self, slot: u32, now: Now) -> Result<bool, CloseReason> {
+    pub(super) fn take_command_token(&mut self, slot: u32, now: Now) -> Result<bool, CloseReason> {
         let rate = self.policy.command_rate();
         let Some(connection) = self.tables.connections.get_mut(slot) else {
             return Err(CloseReason::Gone);
@@ -97,7 +97,7 @@ impl Shard {
             Outcome::Refused(refusal) => self.conclude(slot, request, kind, Err(refusal)),
             Outcome::Pending | Outcome::Closed => return,
         }
-        self.counters.command_duration.observe(std::time::Duration::ZERO);
+        self.answered_at_once += 1;
     }
 
     /// Counts a command and answers a refusal.
@@ -199,6 +199,9 @@ impl Shard {
         };
         if payload.size() > self.policy.client.publication_size.as_usize() {
             return Outcome::Refused(Refusal::LimitExceeded);
+        }
+        if self.is_swamped() {
+            return Outcome::Refused(Refusal::Internal);
         }
         let (bytes, connection) = (payload.size(), self.id_of(slot));
         let publication = Publication {

@@ -223,9 +223,9 @@ impl Shard {
         self.arm(slot, now);
     }
 
-    /// Closes the connections that hold the most, until all outboxes and the `unfinished` inbound bytes are
-    /// within their bound again. `unfinished_of` says how many of those are a connection's; they are to be
-    /// forgotten for each that comes back in `closed`.
+    /// Closes the connections that hold the most, until all outboxes and `unfinished` inbound bytes are within
+    /// their bound again, and appends them to `closed`. Waits until whoever can be written to was written to:
+    /// what they are about to receive is no burden. One that is closing already is reset at the next tick.
     pub fn shed(
         &mut self,
         mut unfinished: usize,
@@ -234,22 +234,38 @@ impl Shard {
         now: Now,
     ) {
         let bound = self.policy.outbox_bytes_total;
-        if self.tables.outboxes.bytes() + unfinished <= bound {
+        if self.tables.outboxes.bytes() + unfinished <= bound || self.has_dirty() {
             return;
         }
-        let open = self.tables.connections.iter().filter(|(_, connection)| connection.is_open());
-        let holdings = open.map(|(slot, connection)| (connection.outbox.bytes() + unfinished_of(slot), slot));
+        let connections = self.tables.connections.iter();
+        let holdings =
+            connections.map(|(slot, connection)| (connection.outbox.charge() + unfinished_of(slot), slot));
         let mut holdings: Vec<(usize, u32)> = holdings.filter(|(bytes, _)| *bytes > 0).collect();
         holdings.sort_unstable();
         while let Some((_, slot)) = holdings.pop() {
             if self.tables.outboxes.bytes() + unfinished <= bound - bound / 8 {
                 return;
             }
-            self.counters.overflows_total += 1;
-            self.begin_close(slot, CloseReason::Slow, None, now);
-            self.settle(now);
+            if self.is_open(slot) {
+                self.counters.overflows_total += 1;
+                self.begin_close(slot, CloseReason::Slow, None, now);
+                self.settle(now);
+            } else {
+                self.give_up_closing(slot, now);
+            }
             unfinished -= unfinished_of(slot).min(unfinished);
             closed.push(slot);
+        }
+    }
+
+    /// Frees what a closing connection still holds; its close goes unannounced.
+    fn give_up_closing(&mut self, slot: u32, now: Now) {
+        if let Some(connection) = self.tables.connections.get_mut(slot)
+            && let Phase::Closing { due } = &mut connection.phase
+        {
+            *due = now.tick();
+            self.tables.outboxes.clear(&mut connection.outbox);
+            self.arm(slot, now);
         }
     }
 }

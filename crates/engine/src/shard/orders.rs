@@ -1,6 +1,6 @@
 //! What the control thread wants of a worker: counts, lists, and acting on a user's connections.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
 
 use auth::ServerGrant;
 use model::{ChannelName, ClientId, CloseReason, Now, RawJson, UnixTime, limits};
@@ -21,7 +21,7 @@ impl Shard {
         match order {
             Order::Count(reply) => drop(reply.send(self.count())),
             Order::Channels { pattern, reply } => drop(reply.send(self.list_channels(&pattern))),
-            Order::Users(reply) => drop(reply.send(self.list_users())),
+            Order::Users { hasher, reply } => drop(reply.send(self.list_users(&hasher))),
             Order::Disconnect { target, reason, spared, reply } => {
                 self.disconnect(&target, &reason, &spared, now);
                 reply.send(()).ok();
@@ -75,8 +75,8 @@ impl Shard {
         counted.take(limits::CHANNELS_LISTED_MAX + 1).collect()
     }
 
-    fn list_users(&self) -> Vec<u64> {
-        self.tables.users.names().map(|name| self.place.dice.hash_one(name)).collect()
+    fn list_users(&self, hasher: &RandomState) -> Vec<u64> {
+        self.tables.users.names().map(|name| hasher.hash_one(name)).collect()
     }
 
     /// The connections an order is about: connected, and the user's.

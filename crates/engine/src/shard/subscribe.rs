@@ -83,7 +83,7 @@ impl Shard {
         name: &ChannelName,
         terms: Terms,
     ) -> Result<(Wanted, bool), Refusal> {
-        if self.lists.unsent.len() >= limits::UNSENT_REQUESTS_MAX {
+        if self.is_swamped() {
             return Err(Refusal::Internal);
         }
         let generation = self.tables.connections.generation(slot);
@@ -266,8 +266,9 @@ impl Shard {
     }
 
     pub(super) fn on_unsubscribe(&mut self, slot: u32, request: RequestId, channel: &str) -> Outcome {
-        if let Some(channel) = self.tables.channels.find(channel) {
-            self.end_subscription(slot, channel);
+        if let Some(channel) = self.tables.channels.find(channel)
+            && self.end_subscription(slot, channel).is_some()
+        {
             self.drop_waiting(slot, channel);
         }
         self.tell(slot, &Event::Unsubscribed { request });

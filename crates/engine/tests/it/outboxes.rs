@@ -2,9 +2,11 @@
 
 use crate::world::{Setup, World};
 
-const BOUND: usize = 1000;
+const BOUND: usize = 4000;
+/// What a frame costs beside its bytes.
+const FRAME: usize = 128;
 /// `closed 3008` and its line break: it alone may exceed the bound.
-const CLOSE_FRAME: usize = 12;
+const CLOSE_FRAME: usize = 12 + FRAME;
 
 #[test]
 fn a_slow_consumer_holds_at_most_its_bound() {
@@ -28,7 +30,7 @@ fn a_slow_consumer_holds_at_most_its_bound() {
 #[test]
 fn what_was_partly_written_is_finished_before_the_close() {
     let mut world = world(1);
-    let payload = format!("\"{}\"", "p".repeat(600));
+    let payload = format!("\"{}\"", "p".repeat(2500));
     world.publish("news", &payload);
     world.serve_node();
     world.serve_worker(0);
@@ -46,7 +48,7 @@ fn a_reply_without_room_closes_its_connection_though_others_are_answered_too() {
         world.stall(client, true);
     }
     // Leaves room for less than `9 subscribed` and its line break.
-    world.publish("news", &format!("\"{}\"", "p".repeat(BOUND - 20)));
+    world.publish("news", &format!("\"{}\"", "p".repeat(BOUND - FRAME - 20)));
     world.settle();
     (0..3).for_each(|client| world.send(client, "9 subscribe more"));
     world.settle();
@@ -66,8 +68,8 @@ fn a_reply_without_room_closes_its_connection_though_others_are_answered_too() {
 fn replies_before_a_close_count_against_the_bound() {
     let mut world = world(1);
     world.stall(0, true);
-    world.send(0, &"8 rpc\n".repeat(40));
-    world.send(0, &("8 rpc\n".repeat(60) + "nonsense"));
+    world.send(0, &"8 rpc\n".repeat(160));
+    world.send(0, &("8 rpc\n".repeat(240) + "nonsense"));
     let held = world.count().outbox_bytes as usize;
     assert!(held > 0 && held <= BOUND + CLOSE_FRAME, "{held} bytes");
     world.stall(0, false);
@@ -94,13 +96,33 @@ fn beyond_the_bound_of_all_the_largest_is_closed_first() {
     world.settle();
     world.shed(0);
     assert_eq!(world.count().overflows_total, 0, "{} bytes", world.count().outbox_bytes);
-    world.publish("a", &format!("\"{}\"", "p".repeat(100)));
+    world.publish("a", &format!("\"{}\"", "p".repeat(500)));
     world.settle();
     world.shed(0);
     assert_eq!(world.count().overflows_total, 1);
     (0..3).for_each(|client| world.stall(client, false));
     world.settle();
     assert_eq!([0, 1, 2].map(|client| world.is_gone(client)), [false, true, false]);
+    world.end();
+}
+
+#[test]
+fn many_readers_of_one_large_publication_are_no_burden() {
+    let mut world = World::new(Setup { outbox_bytes_total: 4000, ..Setup::default() });
+    for client in 0..20 {
+        world.connect(0);
+        world.send(client, "2 subscribe news");
+    }
+    world.settle();
+    world.publish("news", &format!("\"{}\"", "p".repeat(2000)));
+    world.serve_node();
+    world.serve_worker(0);
+    world.shed(0);
+    assert_eq!(world.count().overflows_total, 0, "{} bytes", world.count().outbox_bytes);
+    world.settle();
+    world.shed(0);
+    assert_eq!(world.count().overflows_total, 0);
+    (0..20).for_each(|client| assert!(world.heard(client).iter().any(|line| line.starts_with("news says"))));
     world.end();
 }
 

@@ -246,7 +246,7 @@ impl World {
         let (reply, outcome) = oneshot::channel();
         let payload = Payload::parse_json(payload.as_bytes()).expect("a payload");
         let accepted = now(self.passed).moment;
-        let publication = Publication { payload, publisher: None, tags: BTreeMap::new(), accepted };
+        let publication = Publication { payload, publisher: None, tags: Default::default(), accepted };
         let request = PublishRequest { channel, namespace, publication, publisher: Publisher::Api(reply) };
         self.node_mail.answer(NodeRequest::Publish(Box::new(request)));
         outcome

@@ -29,7 +29,7 @@ fn write_body(publication: &Publication, position: Option<Position>, body: &mut 
     }
     if !publication.tags.is_empty() {
         body.object("tags", |tags| {
-            for (name, text) in &publication.tags {
+            for (name, text) in publication.tags.iter() {
                 tags.named_text(name, text);
             }
         });

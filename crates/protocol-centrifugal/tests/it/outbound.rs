@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{
     ChannelName, ClientId, ClientInfo, CloseReason, Moment, Payload, Position, Publication, RawJson, Refusal,
-    RequestId, WorkerId,
+    RequestId, Tags,
 };
 use protocol::{Event, FrameKind, Protocol as _, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
 use protocol_centrifugal::CentrifugalJson;
@@ -112,7 +112,7 @@ fn a_publication_is_one_push_with_its_payload_as_it_is() {
     let mut publication = Publication {
         payload: Payload::parse_json(b"{\"a\": 1e400}").expect("a payload"),
         publisher: None,
-        tags: BTreeMap::new(),
+        tags: Tags::default(),
         accepted: Moment::default(),
     };
     let position = Some(Position { epoch: 7, offset: 5 });
@@ -120,7 +120,7 @@ fn a_publication_is_one_push_with_its_payload_as_it_is() {
         encoded("news", &publication, None),
         r#"{"push":{"channel":"news","pub":{"data":{"a": 1e400}}}}"#
     );
-    publication.tags.insert("k\"".to_owned(), "v\n".to_owned());
+    publication.tags = BTreeMap::from([("k\"".to_owned(), "v\n".to_owned())]).into();
     publication.publisher = Some(Arc::new(ClientInfo {
         user: "".into(),
         client: client(),
@@ -135,7 +135,7 @@ fn a_publication_is_one_push_with_its_payload_as_it_is() {
              \"tags\":{{\"k\\\"\":\"v\\n\"}}}}}}}}"
         )
     );
-    publication.tags.clear();
+    publication.tags = Tags::default();
     publication.publisher = Some(Arc::new(ClientInfo {
         user: "42".into(),
         client: client(),
@@ -166,7 +166,7 @@ fn encoded(channel: &str, publication: &Publication, position: Option<Position>)
 }
 
 fn client() -> ClientId {
-    ClientId::new(WorkerId(0), 0, 0)
+    ClientId::new(0)
 }
 
 fn name(raw: &str) -> ChannelName {

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{
-    ChannelName, ClientId, ClientInfo, Moment, Payload, Position, Publication, RawJson, RequestId, WorkerId,
-};
+use model::{ChannelName, ClientId, ClientInfo, Moment, Payload, Position, Publication, RawJson, RequestId};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use protocol::{Command, CommandKind, Event, Protocol as _, ServerSubscription, SubscriptionTerms};
@@ -165,7 +163,7 @@ fn publication(payload: &Value, user: &str, info: &Value, tags: &BTreeMap<String
             connection: Some(pretty(info)),
             subscription: None,
         })),
-        tags: tags.clone(),
+        tags: tags.clone().into(),
         accepted: Moment::default(),
     }
 }
@@ -192,7 +190,7 @@ fn pretty(value: &Value) -> Box<RawJson> {
 }
 
 fn client() -> ClientId {
-    ClientId::new(WorkerId(1), 2, 3)
+    ClientId::new(3)
 }
 
 fn name(raw: &str) -> ChannelName {

@@ -38,7 +38,11 @@ impl Drive {
             }
         }
         self.scratch = scratch;
-        self.ready.push_back(slot);
+        if let Some(link) = self.link(slot)
+            && !std::mem::replace(&mut link.is_in_line, true)
+        {
+            self.ready.push_back(slot);
+        }
     }
 
     /// Reads once. True when the socket may hold more.
@@ -128,20 +132,24 @@ impl Drive {
 
     fn take_item(&mut self, slot: u32, item: Item<'_>, now: Now) -> Taken {
         match item {
-            Item::Message(kind, payload) => {
-                match self.shard.on_frame(slot, Frame { kind, payload: &payload }, now) {
-                    Progress::Taken => Taken::Next,
-                    Progress::Waits { rest } => Taken::Hold(kind, payload[payload.len() - rest..].to_vec()),
-                    Progress::Closed => Taken::Closed,
-                }
-            }
+            Item::Message(kind, payload) => match self.bring(slot, Frame { kind, payload: &payload }, now) {
+                Progress::Taken => Taken::Next,
+                Progress::Waits { rest } => Taken::Hold(kind, payload[payload.len() - rest..].to_vec()),
+                Progress::Closed => Taken::Closed,
+            },
+            // Pings and pongs count as commands: both cost us, and a flood of either ends like one of those.
             Item::Ping(payload) => {
-                let mut answer = Vec::new();
-                websocket::pong(&payload, &mut answer);
-                self.shard.send(slot, Bytes::from(answer), now);
-                Taken::Next
+                if self.shard.take_ping(slot, now) {
+                    let mut answer = Vec::new();
+                    websocket::pong(&payload, &mut answer);
+                    self.shard.send(slot, Bytes::from(answer), now);
+                }
+                self.next_if_open(slot)
             }
-            Item::Pong => Taken::Next,
+            Item::Pong => {
+                self.shard.take_ping(slot, now);
+                self.next_if_open(slot)
+            }
             Item::Close(code) => {
                 let mut answer = Vec::new();
                 websocket::farewell(code, &mut answer);
@@ -149,6 +157,18 @@ impl Drive {
                 Taken::Closed
             }
         }
+    }
+
+    /// Brings a frame to the shard, and how long its commands took.
+    fn bring(&mut self, slot: u32, frame: Frame<'_>, now: Now) -> Progress {
+        let began = self.clock.moment();
+        let progress = self.shard.on_frame(slot, frame, now);
+        self.shard.took(self.clock.moment().since(began));
+        progress
+    }
+
+    fn next_if_open(&self, slot: u32) -> Taken {
+        if self.shard.is_open(slot) { Taken::Next } else { Taken::Closed }
     }
 
     fn hold(&mut self, slot: u32, held: Held) {
@@ -173,7 +193,7 @@ impl Drive {
             self.unfinished -= held.size();
             let Held { kind, payload, mut rest } = *held;
             if !payload.is_empty() && !self.shard.is_refused(slot) {
-                match self.shard.on_frame(slot, Frame { kind, payload: &payload }, now) {
+                match self.bring(slot, Frame { kind, payload: &payload }, now) {
                     Progress::Taken => {}
                     Progress::Waits { rest: left } => {
                         let payload = payload[payload.len() - left..].to_vec();
