@@ -1,4 +1,4 @@
-.PHONY: help run build test conformance bench fmt lint docs
+.PHONY: help run cluster build test conformance bench fmt lint docs
 
 help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -6,19 +6,26 @@ help: ## Shows what there is
 run: ## Starts a node to play with, and prints the address of a chat page
 	cargo run -p cli --bin fanfare -- serve --dev
 
+cluster: ## Starts a Redis and two nodes that share it, and prints the addresses of two chat pages
+	conformance/cluster/up.sh
+
 build: ## Builds the program for production: target/release/fanfare
 	cargo build --release --locked -p cli --bin fanfare
 
 test: ## Runs all tests, then two client libraries against a real node; installs what they need
+	conformance/redis/install.sh
 	cargo test --workspace
 	conformance/centrifuge-js/run.sh
 	conformance/cent/run.sh
 
-conformance: ## Runs the long lanes: WebSocket suite, browser, quickstart, churn, bench in small
+conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench in small
 	conformance/autobahn/run.sh
 	conformance/browser/run.sh
 	conformance/quickstart/run.sh
+	conformance/backends/run.sh
+	conformance/cluster/run.sh
 	conformance/churn/run.sh
+	conformance/failover/run.sh
 	conformance/bench/run.sh
 
 bench: ## Tells how to measure a node

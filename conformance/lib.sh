@@ -53,6 +53,79 @@ find_chromium() {
     export CHROMIUM
 }
 
+# install_redis: Redis and what its tests' certificates are made with. Debian starts a server with its package, which
+# nobody asked for.
+install_redis() {
+    local policy=/usr/sbin/policy-rc.d
+    package openssl openssl
+    command -v redis-server >/dev/null && return
+    if [ "$(id -u)" != 0 ] || [ -e "$policy" ]; then
+        package redis-server redis-server redis-sentinel
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    (package redis-server redis-server redis-sentinel) || { rm -f "$policy"; exit 1; }
+    rm -f "$policy"
+}
+
+# find_valkey: sets $VALKEY_SERVER to a server of version 8 or newer: the installed one, or one that is unpacked from a
+# newer Debian into the cache, with its own libraries.
+find_valkey() {
+    local kept=$cache/valkey-trixie
+    VALKEY_SERVER=$(command -v valkey-server) || VALKEY_SERVER=$kept/valkey-server
+    if ! valkey_runs; then
+        unpack_valkey "$kept"
+        VALKEY_SERVER=$kept/valkey-server
+        valkey_runs || fail "the unpacked valkey-server does not run: $("$VALKEY_SERVER" --version 2>&1)"
+    fi
+    export VALKEY_SERVER
+}
+
+valkey_runs() {
+    [[ $("$VALKEY_SERVER" --version 2>/dev/null) =~ v=([0-9]+)\. ]] && ((BASH_REMATCH[1] >= 8))
+}
+
+# unpack_valkey DIRECTORY: the packages of Debian 13 come from where this machine has its own, checked by Debian's
+# keys, by an apt that knows nothing of what is installed here and changes nothing of it.
+unpack_valkey() {
+    local work=$1.new keys=/usr/share/keyrings/debian-archive-keyring.gpg site architecture names loader
+    command -v apt-get >/dev/null || fail 'needs valkey-server 8 or newer in the path'
+    site=$(apt-get indextargets --format '$(SITE)' 'Origin: Debian' | grep -v security | sort -u | head -n 1)
+    if [ -z "$site" ]; then
+        apt-get -qq update || fail 'needs valkey-server 8 or newer in the path, or a Debian that finds its packages'
+        site=$(apt-get indextargets --format '$(SITE)' 'Origin: Debian' | grep -v security | sort -u | head -n 1)
+    fi
+    [ -n "$site" ] && [ -e "$keys" ] || fail 'needs valkey-server 8 or newer in the path: this is no Debian to get it with'
+    say 'unpacking valkey-server of Debian 13'
+    rm -rf "$work"
+    mkdir -p "$work"/{lists/partial,cache/archives/partial,packages,root}
+    touch "$work/status"
+    architecture=$(dpkg --print-architecture)
+    printf 'deb [arch=%s signed-by=%s] %s trixie main\n' "$architecture" "$keys" "$site" >"$work/sources.list"
+    local apt=(apt-get -qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
+        -o "Dir::State::Lists=$work/lists" -o "Dir::State::Status=$work/status" -o "Dir::Cache=$work/cache"
+        -o APT::Sandbox::User= -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
+    "${apt[@]}" update >&2 || fail 'needs the packages of Debian 13, which do not come'
+    names=$("${apt[@]}" -s --no-install-recommends install valkey-server | sed -nE 's/^Inst (valkey-[^ ]*|lib[^ ]*|zlib1g) .*/\1/p')
+    # shellcheck disable=SC2086 # names of packages, one argument each
+    (cd "$work/packages" && "${apt[@]}" download $names >&2) || fail 'needs valkey-server of Debian 13, which does not come'
+    for file in "$work"/packages/*.deb; do dpkg-deb -x "$file" "$work/root"; done
+    loader=$(cd "$work/root" && find . -name 'ld-linux*.so.*' | sort | head -n 1)
+    [ -n "$loader" ] || fail 'the packages of Debian 13 hold no loader'
+    # Found beside this script, so that the directory can be moved.
+    cat >"$work/valkey-server" <<END
+#!/bin/sh
+root=\$(dirname "\$(readlink -f "\$0")")/root
+libraries=\$root/usr/lib/$(uname -m)-linux-gnu
+exec "\$root/$loader" --argv0 valkey-server --library-path "\$libraries" "\$root/usr/bin/valkey-server" "\$@"
+END
+    chmod +x "$work/valkey-server"
+    rm -rf "$work"/{lists,cache,packages,status,sources.list} "$1"
+    mv "$work" "$1"
+}
+
 # node_test [NAME...]: the tests of this directory, or those whose names contain one of these.
 node_test() {
     timeout 300 node --test --test-reporter=spec --test-timeout=60000 --test-concurrency=2 \

@@ -13,7 +13,8 @@ from node import API_KEY, Node, Subscriber, eventually
 class ServerApi(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.node = Node(channels__client_subscribe="true")
+        cls.node = Node(channels__client_subscribe="true", namespaces__kept__client_subscribe="true",
+                        namespaces__kept__history_size="10", namespaces__kept__history_ttl="60s")
         cls.addClassCleanup(cls.node.stop)
         cls.client = cls.client_with(API_KEY)
 
@@ -46,6 +47,59 @@ class ServerApi(unittest.TestCase):
             self.client.publish(cent.PublishRequest(channel="once", data=data, idempotency_key="key"))
         self.client.publish(cent.PublishRequest(channel="once", data="last"))
         self.assertEqual([alice.push()[2]["data"] for _ in range(2)], ["first", "last"])
+
+    def publish(self, channel, data, **more):
+        answer = self.client.publish(cent.PublishRequest(channel=channel, data=data, **more))
+        return answer.offset, answer.epoch
+
+    def test_publish_answers_the_position(self):
+        alice = self.subscriber("alice", "kept:positions")
+        first, epoch = self.publish("kept:positions", "one")
+        self.assertEqual(first, 1)
+        self.assertTrue(epoch)
+        self.assertEqual(self.publish("kept:positions", "two"), (2, epoch))
+        self.assertEqual([alice.push()[2]["offset"] for _ in range(2)], [1, 2])
+        self.assertEqual(self.publish("kept:positions", "passing", skip_history=True), (0, ""))
+        self.assertEqual(self.publish("bare", "one"), (0, ""))
+
+    def test_a_repetition_is_answered_with_the_first_position(self):
+        first = self.publish("kept:once", 1, idempotency_key="key")
+        self.publish("kept:once", 2)
+        self.assertEqual(self.publish("kept:once", 3, idempotency_key="key"), first)
+        history = self.client.history(cent.HistoryRequest(channel="kept:once", limit=10))
+        self.assertEqual([kept.data for kept in history.publications], [1, 2])
+
+    def test_what_is_not_newer_is_not_published(self):
+        answers = [self.publish("kept:versions", number, version=number)[0] for number in (2, 1, 2, 3)]
+        self.assertEqual(answers, [1, 1, 1, 2])
+        with self.assertRaises(cent.CentApiResponseError) as raised:
+            self.publish("bare", 1, version=1)
+        self.assertEqual(raised.exception.code, 107)
+        self.assertRegex(raised.exception.message, "^bad request: version: needs history")
+
+    def test_history_is_read_in_parts(self):
+        for number in range(1, 6):
+            _, epoch = self.publish("kept:history", number, tags={"n": str(number)} if number == 1 else None)
+        since = cent.StreamPosition(offset=2, epoch=epoch)
+        for request, expected in (({}, []), ({"limit": 2}, [1, 2]), ({"limit": 2, "reverse": True}, [5, 4]),
+                                  ({"limit": 2, "since": since}, [3, 4]), ({"limit": -1}, [1, 2, 3, 4, 5])):
+            with self.subTest(request):
+                history = self.client.history(cent.HistoryRequest(channel="kept:history", **request))
+                self.assertEqual([kept.offset for kept in history.publications], expected)
+                self.assertEqual((history.offset, history.epoch), (5, epoch))
+        kept, = self.client.history(cent.HistoryRequest(channel="kept:history", limit=1)).publications
+        self.assertEqual((kept.data, kept.tags), (1, {"n": "1"}))
+        foreign = cent.StreamPosition(offset=2, epoch="another")
+        with self.assertRaises(cent.CentApiResponseError) as raised:
+            self.client.history(cent.HistoryRequest(channel="kept:history", limit=1, since=foreign))
+        self.assertEqual((raised.exception.code, raised.exception.message), (112, "unrecoverable position"))
+
+    def test_history_remove_keeps_the_position(self):
+        position = self.publish("kept:removed", 1)
+        self.client.history_remove(cent.HistoryRemoveRequest(channel="kept:removed"))
+        history = self.client.history(cent.HistoryRequest(channel="kept:removed", limit=10))
+        self.assertEqual((history.publications, history.offset, history.epoch), ([], *position))
+        self.assertEqual(self.publish("kept:removed", 2), (2, position[1]))
 
     def test_broadcast_answers_for_each_channel(self):
         alice, bob = self.subscriber("alice", "a"), self.subscriber("bob", "b")
@@ -134,6 +188,18 @@ class ServerApi(unittest.TestCase):
             self.assertEqual(replies[2].channels["b"].num_clients, 1)
             heard = sorted((channel, content["data"]) for channel, _, content in (alice.push() for _ in range(3)))
             self.assertEqual(heard, [("a", 1), ("a", 2), ("b", 2)])
+
+    def test_a_batch_holds_histories(self):
+        replies = self.client.batch(cent.BatchRequest(requests=[
+            cent.BroadcastRequest(channels=["kept:batch", "bare"], data=1),
+            cent.PublishRequest(channel="kept:batch", data=2),
+            cent.HistoryRequest(channel="kept:batch", limit=10),
+            cent.HistoryRemoveRequest(channel="kept:batch"),
+        ])).replies
+        self.assertEqual([response.result.offset for response in replies[0].responses], [1, 0])
+        self.assertEqual(replies[1].offset, 2)
+        self.assertEqual([kept.data for kept in replies[2].publications], [1, 2])
+        self.assertIsInstance(replies[3], cent.HistoryRemoveResult)
 
     def test_an_unknown_namespace_is_a_typed_error(self):
         for request in (cent.PublishRequest(channel="undefined:channel", data={}),

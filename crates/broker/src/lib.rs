@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod memory;
+mod memory_presence;
 mod port;
+mod presence;
 
 pub use memory::MemoryBroker;
-pub use port::{Broker, BrokerEvent, Ticket};
+pub use memory_presence::MemoryPresence;
+pub use port::{Broker, BrokerEvent, PublishTerms, Ticket, Version};
+pub use presence::{Attendance, Change, Presence, PresenceEvent};

@@ -1,7 +1,7 @@
 //! A node with faults on request, for tests that look at a process from outside. Publishing to the channel
 //! `panic` makes its broker panic, to `hang` holds it up; the native protocol at `/panicky` panics as its type
 //! says; with the argument `panicky-log`, so does whoever logs that the node drains: the control thread. Takes
-//! its settings from the environment.
+//! its settings from the environment; where they name a Redis, the broker is the one over it.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -21,9 +21,11 @@ fn main() {
     } else {
         edge::log::init(&config.log).expect("a log");
     }
-    let composition = Composition::new(&config, Mode::Production, "faulty")
-        .with_protocol("/panicky", Arc::new(PanickyProtocol(CentrifugalJson)))
-        .with_broker("faulty", Box::new(FaultyBroker::default()));
+    let mut composition = Composition::new(&config, Mode::Production, "faulty")
+        .with_protocol("/panicky", Arc::new(PanickyProtocol(CentrifugalJson)));
+    if !config.redis.is_on() {
+        composition = composition.with_broker("faulty", Box::new(FaultyBroker::default()));
+    }
     Edge::start(&config, composition).expect("a node").wait();
     edge::log::flush();
 }

@@ -7,19 +7,21 @@ mod caller;
 mod connections;
 mod exchange;
 mod fault;
+mod history;
 mod identity;
 mod keys;
 mod legacy;
 mod listing;
 mod method;
 mod openapi;
+mod presence;
 mod publish;
-mod repeats;
 mod request;
 mod tally;
 mod text;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -38,7 +40,6 @@ use exchange::{Rejection, Sizes};
 use fault::Fault;
 use keys::Keys;
 use method::Method;
-use repeats::Repeats;
 
 pub(crate) use identity::NodeIdentity;
 pub(crate) use tally::Tally;
@@ -50,7 +51,6 @@ pub(crate) struct Api {
     keys: Keys,
     error_mode: ErrorMode,
     sizes: Sizes,
-    repeats: Repeats,
     slots: Semaphore,
     tally: Arc<Tally>,
 }
@@ -72,7 +72,6 @@ impl Api {
             keys,
             error_mode: config.error_mode,
             sizes: Sizes::new(config.publication_size.as_usize()),
-            repeats: Repeats::new(),
             slots: Semaphore::new(limits::API_REQUESTS_MAX),
             tally,
         }
@@ -83,7 +82,8 @@ impl Api {
         let key = self.keys.of(&head).ok_or(Rejection::Unauthorized)?;
         let _slot = self.slots.try_acquire().map_err(|_| Rejection::Busy)?;
         let body = exchange::read(body, self.sizes.of(endpoint)).await?;
-        let caller = Caller { api: self, key };
+        let room = AtomicUsize::new(limits::API_HISTORY_BYTES_MAX);
+        let caller = Caller { api: self, key, room: &room };
         let outcome = match endpoint {
             Endpoint::Method(method) => caller.call(method, &body).await,
             Endpoint::Batch => return caller.batch(&body).await.or_else(|fault| self.refuse(fault, &head)),
@@ -134,7 +134,7 @@ mod tests {
     use axum::body::Body;
     use engine::{Mailbox, NamespaceConfig, NodeRequest, Rules};
     use http_body_util::BodyExt;
-    use model::Secret;
+    use model::{Period, Secret};
     use transport::{Clock, WorkerLink};
 
     use super::*;
@@ -152,13 +152,15 @@ mod tests {
             post(&api, Endpoint::Method(Method::Disconnect), r#"{"user":"a"}"#),
             post(&api, Endpoint::Method(Method::Channels), "{}"),
             post(&api, Endpoint::Method(Method::Info), "{}"),
+            post(&api, Endpoint::Method(Method::History), r#"{"channel":"kept:a"}"#),
+            post(&api, Endpoint::Method(Method::HistoryRemove), r#"{"channel":"kept:a"}"#),
             post(&api, Endpoint::Batch, commands),
         );
         let unanswered = (200, UNANSWERED.to_owned());
-        for answer in [&answers.0, &answers.1, &answers.2, &answers.3, &answers.4] {
+        for answer in [&answers.0, &answers.1, &answers.2, &answers.3, &answers.4, &answers.5, &answers.6] {
             assert_eq!(answer, &unanswered);
         }
-        assert_eq!(answers.5, (200, format!(r#"{{"replies":[{UNANSWERED},{UNANSWERED}]}}"#)));
+        assert_eq!(answers.7, (200, format!(r#"{{"replies":[{UNANSWERED},{UNANSWERED}]}}"#)));
         assert!(begun.elapsed() < limits::PUBLISH_DEADLINE * 3 / 2);
     }
 
@@ -186,11 +188,23 @@ mod tests {
     /// The server API of a node whose threads do not run.
     fn api(mailbox_entries: usize) -> Api {
         let mailbox: Mailbox<NodeRequest> = Mailbox::new(mailbox_entries * 8, 1024, Box::new(|| {}));
-        let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &BTreeMap::new(), false));
+        let kept = NamespaceConfig {
+            history_size: 1,
+            history_ttl: Period::seconds(1),
+            ..NamespaceConfig::default()
+        };
+        let namespaces = BTreeMap::from([("kept".to_owned(), kept)]);
+        let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &namespaces, false));
         let clock = Clock::start();
-        let handle = Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock);
+        let handle =
+            Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock, ("a".into(), false));
         let config = ApiConfig { key: Secret::new("key"), ..ApiConfig::default() };
-        Api::new(handle, &config, NodeIdentity::new(&[], "1.2.3", clock.moment()), Arc::new(Tally::new()))
+        Api::new(
+            handle,
+            &config,
+            NodeIdentity::new("a", &[], "1.2.3", clock.moment()),
+            Arc::new(Tally::new()),
+        )
     }
 
     async fn post(api: &Api, endpoint: Endpoint, body: &'static str) -> (u16, String) {

@@ -9,6 +9,7 @@ use protocol::{Encoders, Protocol, Variant};
 use protocol_centrifugal::CentrifugalJson;
 use transport::{InboundLimits, Route, WebSocketFraming};
 
+use crate::broker_thread::{BrokerSource, RedisPlan};
 use crate::config::Config;
 
 /// Where the native protocol is spoken.
@@ -18,8 +19,9 @@ pub const NATIVE_PATH: &str = "/connection/websocket";
 pub struct Composition {
     pub(crate) encoders: Encoders,
     pub(crate) routes: Vec<Route>,
-    pub(crate) broker: Box<dyn Broker>,
-    pub(crate) broker_name: &'static str,
+    pub(crate) broker: BrokerSource,
+    /// What the node is called by itself and others; differs between nodes, and between two runs of one.
+    pub(crate) name: String,
     pub(crate) inbound: InboundLimits,
     pub(crate) mode: Mode,
     /// The version that operators see.
@@ -38,17 +40,19 @@ pub enum Mode {
 }
 
 impl Composition {
-    /// The native protocol over WebSocket, and the memory broker.
+    /// The native protocol over WebSocket, and the broker that the settings name.
     pub fn new(config: &Config, mode: Mode, version: &'static str) -> Self {
         let mut encoders = Encoders::default();
         let variant = encoders.add(Arc::new(CentrifugalJson), &WebSocketFraming);
         let native = Route { path: NATIVE_PATH, variant, subprotocols: &["centrifuge-json"] };
+        let dice = RandomState::new();
+        let name = format!("{:016x}{:016x}", dice.hash_one(1), dice.hash_one(2));
         let message_bytes = config.client.publication_size.as_usize() + limits::MESSAGE_OVERHEAD_BYTES;
         Self {
             encoders,
             routes: vec![native],
-            broker: Box::new(MemoryBroker::new(RandomState::new().hash_one(version) as u32)),
-            broker_name: "memory",
+            broker: broker(config, &name),
+            name,
             inbound: InboundLimits { message_bytes, fragments: limits::FRAGMENTS_PER_MESSAGE_MAX },
             mode,
             version,
@@ -65,8 +69,8 @@ impl Composition {
 
     /// Takes another broker.
     #[must_use]
-    pub fn with_broker(mut self, name: &'static str, broker: Box<dyn Broker>) -> Self {
-        (self.broker_name, self.broker) = (name, broker);
+    pub fn with_broker(mut self, name: &'static str, broker: Box<dyn Broker + Send>) -> Self {
+        self.broker = BrokerSource::Embedded(name, broker);
         self
     }
 
@@ -76,4 +80,16 @@ impl Composition {
         self.inbound = inbound;
         self
     }
+}
+
+fn broker(config: &Config, name: &str) -> BrokerSource {
+    let dice = RandomState::new();
+    if !config.redis.is_on() {
+        return BrokerSource::Embedded("memory", Box::new(MemoryBroker::new(dice.hash_one(0) as u32)));
+    }
+    BrokerSource::Redis(Box::new(RedisPlan {
+        config: config.redis.clone(),
+        origin: name.to_owned(),
+        publication_bytes_max: config.api.publication_size.max(config.client.publication_size).as_usize(),
+    }))
 }

@@ -19,13 +19,15 @@ use tokio::sync::Semaphore;
 use transport::{Admission, Fallback};
 
 use crate::api::{self, Api, NodeIdentity, Tally};
+use crate::broker_thread::BrokerLink;
 use crate::composition::Mode;
 use crate::config::Config;
+use crate::directives::Directives;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::start_error::StartError;
 use crate::stop::Stop;
-use crate::threads::{self, BrokerLink};
+use crate::threads;
 use crate::{demo, drain, internal, metrics};
 
 /// What the control thread works with.
@@ -38,6 +40,7 @@ pub(crate) struct Control {
     pub(crate) mode: Mode,
     pub(crate) version: &'static str,
     pub(crate) public: Vec<SocketAddr>,
+    pub(crate) directives: Directives,
 }
 
 /// Starts the control thread. Without a listener of its own, the workers hand requests to the fallback that
@@ -50,7 +53,7 @@ pub(crate) fn spawn(
 ) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
     let system = |cause| StartError::System { what: "the control thread", cause };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
-    let router = control.router();
+    let router = control.router(broker.clone());
     let fallback = listeners.is_none().then(|| fallback(router.clone(), runtime.handle().clone()));
     let listeners = listeners.unwrap_or_default();
     let body = move || runtime.block_on(control.run(router, listeners, broker, stop));
@@ -59,10 +62,15 @@ pub(crate) fn spawn(
 }
 
 impl Control {
-    fn router(&self) -> Router {
+    fn router(&self, broker: BrokerLink) -> Router {
         let tally = Arc::new(Tally::new());
-        let metrics = metrics::Scrape::new(self, Arc::clone(&tally));
-        let identity = NodeIdentity::new(&self.public, self.version, self.handle.clock().moment());
+        let metrics = metrics::Scrape::new(self, Arc::clone(&tally), broker);
+        let identity = NodeIdentity::new(
+            self.handle.node_name(),
+            &self.public,
+            self.version,
+            self.handle.clock().moment(),
+        );
         let api = Api::new(self.handle.clone(), &self.config.api, identity, tally);
         let router =
             Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
@@ -87,6 +95,7 @@ impl Control {
             never = internal.serve() => match never {},
             never = self.beat() => match never {},
             never = handle.hand_over() => match never {},
+            never = self.directives.carry_out(&handle) => match never {},
         }
         for worker in self.handle.workers() {
             worker.stop();

@@ -15,13 +15,15 @@ use transport::{
     memory_limit, raise_descriptor_limit, run_worker,
 };
 
+use crate::broker_thread::{BrokerLink, BrokerSource, NodeMaker};
 use crate::composition::{Composition, Mode};
 use crate::config::Config;
 use crate::control::{self, Control};
+use crate::directives::Directives;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::start_error::StartError;
-use crate::threads::{self, BrokerLink};
+use crate::threads;
 
 /// A running node.
 pub struct Edge {
@@ -51,7 +53,10 @@ impl Edge {
         let broker = BrokerLink::new();
         let links: Arc<[WorkerLink]> = (0..plan.workers).map(|_| WorkerLink::new()).collect();
         let rules = Arc::new(plan.policy.rules.clone());
-        let handle = Handle::new(Arc::clone(&broker.mailbox), Arc::clone(&links), rules, plan.clock);
+        let name: Arc<str> = composition.name.as_str().into();
+        let cluster = (name, composition.broker.is_shared());
+        let handle = Handle::new(Arc::clone(&broker.mailbox), Arc::clone(&links), rules, plan.clock, cluster);
+        let directives = Directives::new();
         let admission = Arc::new(plan.admission(config, composition.mode));
         let encoders = composition.encoders.clone();
 
@@ -64,21 +69,20 @@ impl Edge {
             mode: composition.mode,
             version: composition.version,
             public: public.clone(),
+            directives: directives.clone(),
         };
         let stop = Arc::new(Semaphore::new(0));
         let (fallback, control) =
             control::spawn(control, plan.internal.take(), broker.clone(), Arc::clone(&stop))?;
 
         let mut threads = vec![control];
-        let mailboxes = links.iter().map(|link| Arc::clone(&link.mailbox)).collect();
-        let node = Node::new(
-            composition.broker,
-            plan.policy.rules.clone(),
-            encoders.clone(),
-            mailboxes,
-            RandomState::new(),
-        );
-        threads.push(spawn_broker(broker.clone(), node, plan.clock)?);
+        let workers = links.iter().map(|link| Arc::clone(&link.mailbox));
+        let mailboxes = workers.chain([directives.mailbox()]).collect();
+        let broker_name = composition.broker.name();
+        let (rules, shared) = (plan.policy.rules.clone(), encoders.clone());
+        let node: NodeMaker =
+            Box::new(move |brokers| Node::new(brokers, rules, shared, mailboxes, RandomState::new()));
+        threads.push(spawn_broker(broker.clone(), composition.broker, node, plan.clock)?);
         let common = Common { broker: &broker, links: &links, admission: &admission, fallback };
         threads.extend(common.spawn_workers(
             &mut plan,
@@ -91,7 +95,7 @@ impl Edge {
             internal = %list(&internal),
             workers = plan.workers,
             connection_limit = plan.connection_limit,
-            broker = composition.broker_name,
+            broker = broker_name,
             version = composition.version,
             "ready"
         );
@@ -218,6 +222,8 @@ fn connection_limit(wanted: u32, descriptors: u64) -> Result<u32, StartError> {
 }
 
 fn policy(config: &Config, verifier: Verifier, workers: u16) -> Policy {
+    /// Subscribers that a node tells of missing publications in a tick: 1000 a second come back.
+    const LAPSES_PER_TICK: usize = 100;
     let client = config.client.clone();
     let outbox_bytes = client.outbox_size.as_usize();
     let total = match client.outbox_total.0 {
@@ -230,6 +236,7 @@ fn policy(config: &Config, verifier: Verifier, workers: u16) -> Policy {
         client,
         verifier,
         outbox_bytes,
+        lapses_per_tick: (LAPSES_PER_TICK / usize::from(workers)).max(1),
         outbox_bytes_total: share.max(outbox_bytes),
     }
 }
@@ -250,13 +257,21 @@ fn warn(config: &Config, verifier: &Verifier) {
     }
 }
 
-fn spawn_broker(link: BrokerLink, node: Node, clock: Clock) -> Result<JoinHandle<()>, StartError> {
-    let body = move || {
-        link.run(node, clock);
-        Ok(())
-    };
-    threads::spawn("broker".to_owned(), body)
-        .map_err(|cause| StartError::System { what: "the broker thread", cause })
+fn spawn_broker(
+    link: BrokerLink,
+    source: BrokerSource,
+    node: NodeMaker,
+    clock: Clock,
+) -> Result<JoinHandle<()>, StartError> {
+    let system = |cause| StartError::System { what: "the broker thread", cause };
+    let (started, begun) = std::sync::mpsc::sync_channel(1);
+    let body = move || link.run(source, node, clock, &started);
+    let thread = threads::spawn("broker".to_owned(), body).map_err(system)?;
+    match begun.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(system(std::io::Error::other("it ended at once"))),
+    }
 }
 
 fn spawn_worker(setup: WorkerSetup, index: usize) -> Result<JoinHandle<()>, StartError> {

@@ -5,13 +5,20 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use broker::{Attendance, PublishTerms};
 use engine::{
-    Mailbox, NodeCounters, NodeRequest, Order, PublishRequest, Publisher, Rules, ShardCounters, WorkerMail,
+    HistoryAsker, HistoryRequest, Inquiry, InquiryKind, Mailbox, NodeCounters, NodeRequest, Order,
+    PublishRequest, Publisher, Rules, ShardCounters, WorkerMail,
 };
-use model::{ChannelName, Payload, Publication, Refusal, Tags, limits};
+use model::{
+    ChannelName, ClaimedEpoch, ClientInfo, HistoryPage, HistoryRange, Payload, Position, Publication,
+    Refusal, Tags, limits,
+};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use transport::{Clock, WorkerLink};
+
+use crate::directive::Directive;
 
 /// A node's threads, seen from outside them. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +28,9 @@ pub struct Handle {
     workers: Arc<[WorkerLink]>,
     rules: Arc<Rules>,
     clock: Clock,
+    /// The node's own name, and whether there may be others.
+    name: Arc<str>,
+    is_clustered: bool,
 }
 
 /// Publications that backends began since the control thread last handed some over. One call may wake the
@@ -47,8 +57,42 @@ impl Handle {
         workers: Arc<[WorkerLink]>,
         rules: Arc<Rules>,
         clock: Clock,
+        (name, is_clustered): (Arc<str>, bool),
     ) -> Self {
-        Self { node, outgoing: Arc::default(), workers, rules, clock }
+        Self { node, outgoing: Arc::default(), workers, rules, clock, name, is_clustered }
+    }
+
+    /// What the node is called by itself and others.
+    pub(crate) fn node_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether there may be other nodes.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.is_clustered
+    }
+
+    /// Has a directive carried out by every worker of every node. The others have it when this returns, and carry
+    /// it out within a second.
+    pub(crate) async fn direct(&self, directive: &Directive) -> Result<(), Refusal> {
+        let gathered = self.gather(|reply| directive.order(reply)).await;
+        if self.is_clustered {
+            let channel = ChannelName::of_nodes();
+            let history = self.rules.of(&channel).ok().and_then(|namespace| self.rules.history(namespace));
+            let terms = PublishTerms { history, ..PublishTerms::default() };
+            let payload = directive.write(&self.name);
+            let accepted = self.begin_publish(channel, payload, Tags::default(), terms)?;
+            match timeout(limits::PUBLISH_DEADLINE, accepted).await {
+                Ok(Ok(outcome)) => drop(outcome?),
+                Ok(Err(_)) | Err(_) => return Err(Refusal::Internal),
+            }
+        }
+        if gathered.is_partial { Err(Refusal::Internal) } else { Ok(()) }
+    }
+
+    /// Asks the broker thread for what it always has room for.
+    pub(crate) fn ask_node(&self, request: NodeRequest) {
+        self.node.answer(request);
     }
 
     /// The rule-sets of the node's namespaces.
@@ -68,13 +112,14 @@ impl Handle {
         channel: ChannelName,
         payload: Payload,
         tags: Tags,
-    ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
+        terms: PublishTerms,
+    ) -> Result<oneshot::Receiver<Result<Option<Position>, Refusal>>, Refusal> {
         let namespace = self.rules.of(&channel)?;
         let (reply, outcome) = oneshot::channel();
         let publication = Publication { payload, publisher: None, tags, accepted: self.clock.moment() };
         let bytes = publication.size();
         let publisher = Publisher::Api(reply);
-        let request = PublishRequest { channel, namespace, publication, publisher };
+        let request = PublishRequest { channel, namespace, publication, terms, publisher };
         let mut queue = self.outgoing.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.len() >= limits::NODE_MAILBOX_ENTRIES_MAX {
             return Err(Refusal::Internal);
@@ -83,6 +128,65 @@ impl Handle {
         drop(queue);
         self.outgoing.filled.notify_one();
         Ok(outcome)
+    }
+
+    /// Reads a part of a channel's history. The broker answers within [`limits::PUBLISH_DEADLINE`].
+    pub async fn history(
+        &self,
+        channel: ChannelName,
+        range: HistoryRange,
+        epoch: ClaimedEpoch,
+    ) -> Result<HistoryPage, Refusal> {
+        let rules = self.rules.of(&channel).map(|namespace| self.rules.history(namespace))?;
+        let rules = rules.ok_or(Refusal::NotAvailable)?;
+        let (reply, outcome) = oneshot::channel();
+        let asker = HistoryAsker::Api(reply);
+        let request = HistoryRequest { channel, rules, range, epoch, asker };
+        self.ask(NodeRequest::History(Box::new(request)), outcome).await
+    }
+
+    /// Drops what is kept of a channel; its epoch and top stay.
+    pub async fn remove_history(&self, channel: ChannelName) -> Result<(), Refusal> {
+        let namespace = self.rules.of(&channel)?;
+        self.rules.history(namespace).ok_or(Refusal::NotAvailable)?;
+        let (reply, outcome) = oneshot::channel();
+        self.ask(NodeRequest::RemoveHistory { channel, reply }, outcome).await
+    }
+
+    /// Who is subscribed to a channel, over all nodes.
+    pub async fn members(&self, channel: ChannelName) -> Result<Vec<Arc<ClientInfo>>, Refusal> {
+        self.inquire(channel, InquiryKind::MembersForApi).await
+    }
+
+    /// How many are subscribed to a channel, over all nodes.
+    pub async fn attendance(&self, channel: ChannelName) -> Result<Attendance, Refusal> {
+        self.inquire(channel, InquiryKind::CountForApi).await
+    }
+
+    async fn inquire<T>(
+        &self,
+        channel: ChannelName,
+        question: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> InquiryKind,
+    ) -> Result<T, Refusal> {
+        let namespace = self.rules.of(&channel)?;
+        if !self.rules.has_presence(namespace) {
+            return Err(Refusal::NotAvailable);
+        }
+        let (reply, outcome) = oneshot::channel();
+        let inquiry = Inquiry { channel, namespace, question: question(reply) };
+        self.ask(NodeRequest::Inquire(Box::new(inquiry)), outcome).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: NodeRequest,
+        outcome: oneshot::Receiver<Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        self.node.offer(request, 0).map_err(|_| Refusal::Internal)?;
+        match timeout(limits::PUBLISH_DEADLINE, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
+        }
     }
 
     /// Hands publications over for as long as the node lives: runs on the control thread, where it gets its
@@ -164,11 +268,12 @@ mod tests {
     fn a_publication_takes_room_for_its_payload_and_its_tags() {
         let node = Arc::new(Mailbox::new(1, 0, Box::new(|| {})));
         let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &BTreeMap::new(), false));
-        let handle = Handle::new(node, Arc::from([]), rules, Clock::start());
+        let handle = Handle::new(node, Arc::from([]), rules, Clock::start(), ("a".into(), false));
         let tags = BTreeMap::from([("tag".to_owned(), "x".repeat(1000))]);
         let channel = ChannelName::parse("news").expect("a name");
         let payload = Payload::parse_json(b"1").expect("a payload");
-        let _outcome = handle.begin_publish(channel, payload, tags.into()).expect("begun");
+        let _outcome =
+            handle.begin_publish(channel, payload, tags.into(), PublishTerms::default()).expect("begun");
         let queue = handle.outgoing.queue.lock().expect("nobody panicked");
         let sizes: Vec<usize> = queue.iter().map(|(_, bytes)| *bytes).collect();
         assert_eq!(sizes, [1 + "{\"tag\":\"\"}".len() + 1000]);

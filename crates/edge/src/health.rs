@@ -10,8 +10,8 @@ use axum::{Json, Router};
 use serde::Serialize;
 use transport::Pulse;
 
+use crate::broker_thread::BrokerLink;
 use crate::handle::Handle;
-use crate::threads::BrokerLink;
 
 /// What health is judged by. Cheap to clone.
 #[derive(Clone)]
@@ -82,8 +82,10 @@ impl Health {
         let draining = self.is_draining();
         let detail = if draining { "closing connections" } else { "taking connections" };
         let drain = Check { name: "draining".to_owned(), ok: !draining, detail: detail.to_owned() };
-        let broker =
-            Check { name: "broker".to_owned(), ok: true, detail: "memory: in this process".to_owned() };
+        let status = self.broker.status();
+        let state = if status.is_up { "up" } else { "down" };
+        let detail = format!("{}: {state} {}", status.name, status.detail).trim_end().to_owned();
+        let broker = Check { name: "broker".to_owned(), ok: status.is_ready(), detail };
         self.threads().into_iter().chain([drain, broker]).collect()
     }
 

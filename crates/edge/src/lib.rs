@@ -4,10 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "below the transport line clocks are read")]
 
 mod api;
+mod broker_thread;
 mod composition;
 pub mod config;
 mod control;
 mod demo;
+mod directive;
+mod directives;
 mod drain;
 mod edge;
 mod handle;

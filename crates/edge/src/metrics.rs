@@ -1,6 +1,7 @@
 //! Metrics: the counters of every thread, gathered at each scrape and put into Prometheus families. The names
 //! are a public contract; labels come from closed sets.
 
+mod broker;
 mod families;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +10,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use engine::{Denial, NodeCounters, OUTCOMES, Order, ShardCounters};
+use engine::{Denial, NodeCounters, OUTCOMES, Order, RepairOutcome, ShardCounters};
 use families::{Family, counter, gauge, histogram};
 use model::{CloseReason, Refusal};
 use prometheus::TextEncoder;
@@ -20,7 +21,9 @@ use protocol::CommandKind;
 use transport::{Admission, Rejection};
 
 use crate::api::Tally;
+use crate::broker_thread::BrokerLink;
 use crate::control::Control;
+use crate::directives::Directives;
 use crate::handle::Handle;
 use crate::health::Health;
 
@@ -37,10 +40,12 @@ struct Sources {
     tally: Arc<Tally>,
     /// What each worker and the broker thread answered last: a thread that does not answer keeps its counts.
     last: Mutex<(Vec<ShardCounters>, NodeCounters)>,
+    broker: BrokerLink,
+    directives: Directives,
 }
 
 impl Scrape {
-    pub(crate) fn new(control: &Control, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(control: &Control, tally: Arc<Tally>, broker: BrokerLink) -> Self {
         let workers = control.handle.workers().len();
         Self(Arc::new(Sources {
             handle: control.handle.clone(),
@@ -50,6 +55,8 @@ impl Scrape {
             version: control.version,
             tally,
             last: Mutex::new((vec![ShardCounters::default(); workers], NodeCounters::default())),
+            broker,
+            directives: control.directives.clone(),
         }))
     }
 
@@ -90,6 +97,8 @@ impl Sources {
         families.extend(of_commands(&total));
         families.extend(self.of_publications(&total, node));
         families.extend(of_outboxes(&total));
+        families.extend(broker::families(&self.broker.status()));
+        families.push(broker::of_directives(self.directives.counts()));
         let mut families: Vec<MetricFamily> = families.into_iter().map(Family::build).collect();
         families.extend(ProcessCollector::for_self().collect());
         families
@@ -133,9 +142,18 @@ impl Sources {
         let variants = self.variants.iter().map(String::as_str);
         let channels = gauge("fanfare_channels", "Channels with a subscriber on this node.");
         let depth = gauge("fanfare_broker_mailbox_depth", "Requests waiting for the broker thread.");
-        let lost = counter(
-            "fanfare_publications_lost_total",
-            "Publications that a worker did not get: its mailbox was full, or the broker lost them.",
+        let lost = counter("fanfare_publications_lost_total", "Publications that subscribers did not get.");
+        let repairs = counter(
+            "fanfare_channel_repairs_total",
+            "Channels whose publications did not follow each other, by how that ended.",
+        );
+        let repairing = gauge(
+            "fanfare_channels_repairing",
+            "Channels held back until their publications follow each other.",
+        );
+        let lapses = counter(
+            "fanfare_subscriptions_lapsed_total",
+            "Subscribers told that publications are missing, so that they come back.",
         );
         let duplicates =
             counter("fanfare_publications_duplicate_total", "Publications that the broker handed on twice.");
@@ -145,7 +163,10 @@ impl Sources {
             encodes.values("variant", variants, total.encodes),
             channels.value(&[], node.channels),
             depth.value(&[], node.mailbox_depth),
-            lost.values("reason", ["mailbox", "broker"], [node.lost, node.holes]),
+            lost.values("reason", ["mailbox", "unplaced"], [node.lost, node.unplaced]),
+            repairs.values("outcome", RepairOutcome::LABELS, node.repairs),
+            repairing.value(&[], node.repairing),
+            lapses.value(&[], total.lapses),
             duplicates.value(&[], node.duplicates),
             histogram(
                 "fanfare_delivery_latency_seconds",

@@ -16,6 +16,9 @@ pub enum StartError {
     /// A key does not serve its purpose.
     #[error("{0}")]
     Key(#[from] auth::KeyError),
+    /// A setting of Redis cannot be.
+    #[error("{0}")]
+    Redis(#[from] broker_redis::ConfigError),
     /// Nobody could connect.
     #[error(
         "no token key is configured, so nobody could connect: set token.hmac_secret \

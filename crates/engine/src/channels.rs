@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
-use model::{ChannelName, RawJson};
+use model::{ChannelName, Position, RawJson};
 use protocol::Variant;
 
 use crate::connection::{Connection, Origin};
@@ -11,10 +11,15 @@ use crate::slab::{NONE, Slab};
 
 /// A worker's channel as the broker thread names it. The generation tells apart the channels that used one
 /// place in turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChannelKey {
     pub(crate) index: u32,
     pub(crate) generation: u32,
+}
+
+impl ChannelKey {
+    /// How somebody who has but one channel calls it.
+    pub const ONLY: Self = Self { index: 0, generation: 0 };
 }
 
 /// The channels and subscriptions of one worker.
@@ -29,6 +34,8 @@ pub(crate) struct Channels {
 pub(crate) struct Channel {
     pub(crate) name: ChannelName,
     pub(crate) standing: Standing,
+    /// What was delivered last, where a history is kept.
+    pub(crate) last: Option<Position>,
     /// Subscriptions and those about to be made; at zero the channel is released.
     pins: u32,
     first: Group,
@@ -54,6 +61,8 @@ pub(crate) struct Waiter {
 /// Subscribers that share every byte they are sent.
 pub(crate) struct Group {
     pub(crate) variant: Variant,
+    /// Whether they are told who comes and goes.
+    pub(crate) hears: bool,
     members: Members,
 }
 
@@ -82,6 +91,8 @@ pub(crate) struct Subscription {
     /// Position among the group's members.
     position: u32,
     pub(crate) origin: Origin,
+    /// Whether the subscriber is told who comes and goes.
+    pub(crate) hears: bool,
 }
 
 impl Channels {
@@ -136,9 +147,10 @@ impl Channels {
             }
             return (known, false);
         }
-        let first = Group { variant, members: Members::None };
+        let first = Group { variant, hears: false, members: Members::None };
         let standing = Standing::Joining(Vec::new());
-        let channel = Channel { name: name.clone(), standing, pins: 1, first, others: Vec::new() };
+        let (name_of_its_own, others) = (name.clone(), Vec::new());
+        let channel = Channel { name: name_of_its_own, standing, last: None, pins: 1, first, others };
         let index = self.channels.insert(channel);
         let (channels, hasher) = (&self.channels, &self.hasher);
         let rehash =
@@ -165,14 +177,16 @@ impl Channels {
 
     /// Makes a connection a subscriber of a channel that is pinned for it.
     pub(crate) fn subscribe(&mut self, slot: u32, connection: &mut Connection, subscription: Subscription) {
-        let channel = subscription.channel;
+        let (channel, hears) = (subscription.channel, subscription.hears);
         let index =
             self.subscriptions.insert(Subscription { next: connection.subscriptions.first, ..subscription });
         connection.subscriptions.first = index;
         connection.subscriptions.count += 1;
         if let Some(channel) = self.channels.get_mut(channel) {
-            let position =
-                channel.group_mut(connection.variant).members.push(Member { slot, subscription: index });
+            let position = channel
+                .group_mut(connection.variant, hears)
+                .members
+                .push(Member { slot, subscription: index });
             if let Some(entry) = self.subscriptions.get_mut(index) {
                 entry.position = position;
             }
@@ -193,7 +207,7 @@ impl Channels {
         }
         connection.subscriptions.count -= 1;
         let channel = self.channels.get_mut(channel)?;
-        let members = &mut channel.group_mut(connection.variant).members;
+        let members = &mut channel.group_mut(connection.variant, subscription.hears).members;
         if let Some(moved) = members.remove(subscription.position)
             && let Some(moved) = self.subscriptions.get_mut(moved.subscription)
         {
@@ -238,13 +252,18 @@ impl Channel {
         self.groups().map(|group| group.members().len()).sum()
     }
 
-    fn group_mut(&mut self, variant: Variant) -> &mut Group {
-        if self.first.variant == variant {
+    fn group_mut(&mut self, variant: Variant, hears: bool) -> &mut Group {
+        let is_first_free = self.others.is_empty() && self.first.members().is_empty();
+        if is_first_free {
+            (self.first.variant, self.first.hears) = (variant, hears);
+        }
+        let is_it = |group: &Group| group.variant == variant && group.hears == hears;
+        if is_it(&self.first) {
             return &mut self.first;
         }
-        let known = self.others.iter().position(|group| group.variant == variant);
+        let known = self.others.iter().position(is_it);
         let index = known.unwrap_or_else(|| {
-            self.others.push(Group { variant, members: Members::None });
+            self.others.push(Group { variant, hears, members: Members::None });
             self.others.len() - 1
         });
         &mut self.others[index]
@@ -302,7 +321,13 @@ impl Members {
 }
 
 impl Subscription {
-    pub(crate) fn new(channel: u32, origin: Origin, expires: u32, info: Option<Box<RawJson>>) -> Self {
-        Self { channel, next: NONE, expires, info, position: 0, origin }
+    pub(crate) fn new(
+        channel: u32,
+        origin: Origin,
+        expires: u32,
+        info: Option<Box<RawJson>>,
+        hears: bool,
+    ) -> Self {
+        Self { channel, next: NONE, expires, info, position: 0, origin, hears }
     }
 }

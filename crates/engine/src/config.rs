@@ -54,7 +54,7 @@ impl Default for ClientConfig {
 /// Sections `[channels]` and `[namespaces.NAME]`: the rules of the channels that a namespace selects.
 ///
 /// Without a rule, only what a token grants and what the server API does is possible.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamespaceConfig {
     /// Clients with a user name may subscribe without a token for the channel.
@@ -69,4 +69,77 @@ pub struct NamespaceConfig {
     pub anonymous_publish: bool,
     /// To a channel whose name lists users (`…#alice,bob`), those users alone may subscribe.
     pub user_limited: bool,
+    /// Keeps a list of who is subscribed, for those who may ask.
+    pub presence: bool,
+    /// Tells subscribers that want to know who comes and goes.
+    pub join_leave: bool,
+    /// With `join_leave`, tells every subscriber, whether it asked to know or not.
+    pub push_join_leave: bool,
+    /// Members of a channel up to which they are listed and their coming and going is told; beyond it a list is
+    /// refused with code 106, and members are counted alone.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub presence_members_max: u32,
+    /// Clients with a user name may ask who is subscribed.
+    pub client_presence: bool,
+    /// Clients may ask who is subscribed to channels that they are subscribed to.
+    pub subscriber_presence: bool,
+    /// Extends `client_presence` to clients without a user name.
+    pub anonymous_presence: bool,
+    /// Publications of a channel that are kept, so that subscribers who were away get what they missed. `0`
+    /// keeps none, and publications have no position.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub history_size: u32,
+    /// How long publications are kept after the last one of their channel. From `1s`; `0` keeps none.
+    pub history_ttl: Period,
+    /// How long a channel's position is known after its history was last used; a client that was away for
+    /// longer starts anew. At least `history_ttl`, at most `365d`.
+    pub history_meta_ttl: Period,
+    /// What subscribers of a channel with history get when they come back.
+    pub recovery: RecoveryMode,
+    /// Clients with a user name may read the history.
+    pub client_history: bool,
+    /// Clients may read the history of channels that they are subscribed to.
+    pub subscriber_history: bool,
+    /// Extends `client_history` to clients without a user name.
+    pub anonymous_history: bool,
+}
+
+/// What subscribers of a channel with history get when they come back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecoveryMode {
+    /// Everything that they missed, if all of it is still kept; they are told if it is not.
+    #[default]
+    Missed,
+    /// The last publication.
+    Latest,
+    /// Nothing: they have no position.
+    Off,
+}
+
+impl Default for NamespaceConfig {
+    fn default() -> Self {
+        Self {
+            client_subscribe: false,
+            anonymous_subscribe: false,
+            client_publish: false,
+            subscriber_publish: false,
+            anonymous_publish: false,
+            user_limited: false,
+            presence: false,
+            join_leave: false,
+            push_join_leave: false,
+            presence_members_max: 1000,
+            client_presence: false,
+            subscriber_presence: false,
+            anonymous_presence: false,
+            history_size: 0,
+            history_ttl: Period::default(),
+            history_meta_ttl: Period::seconds(30 * 86_400),
+            recovery: RecoveryMode::default(),
+            client_history: false,
+            subscriber_history: false,
+            anonymous_history: false,
+        }
+    }
 }

@@ -2,8 +2,9 @@
 //! its entries in the tables beside.
 
 use model::{ClientId, Moment, RawJson, RequestId, TokenBucket};
-use protocol::{Adapter, Variant};
+use protocol::{Adapter, CommandKind, Recovery as Wish, Variant};
 
+use crate::mail::Recovery;
 use crate::outbox::Outbox;
 use crate::slab::NONE;
 use crate::users::UserLink;
@@ -98,6 +99,22 @@ pub(crate) enum Awaited {
     Subscribe(Wanted),
     /// The outcome of a publish.
     Publish,
+    /// A part of a history.
+    History,
+    /// Who is subscribed, or how many.
+    Inquiry(CommandKind),
+}
+
+impl Awaited {
+    /// The subscriptions that will be made.
+    pub(crate) fn wanted(&mut self) -> impl Iterator<Item = &mut Wanted> {
+        let wanted = match self {
+            Self::Connect { wanted, .. } => wanted.as_mut_slice(),
+            Self::Subscribe(wanted) => std::slice::from_mut(wanted),
+            Self::Publish | Self::History | Self::Inquiry(_) => &mut [],
+        };
+        wanted.iter_mut()
+    }
 }
 
 /// Who asked for a subscription.
@@ -119,6 +136,12 @@ pub(crate) struct Wanted {
     pub(crate) expires: u32,
     pub(crate) info: Option<Box<RawJson>>,
     pub(crate) data: Option<Box<RawJson>>,
+    /// Whether the client wants to be told who comes and goes.
+    pub(crate) wants_movements: bool,
+    /// What the client wants of what it missed; the channel alone does not do then.
+    pub(crate) wish: Option<Wish>,
+    /// What became of that.
+    pub(crate) recovery: Option<Box<Recovery>>,
 }
 
 impl Connection {
@@ -156,7 +179,9 @@ impl Connection {
 
     /// Whether a connect or subscribe waits for its channels, which takes a moment.
     pub(crate) fn awaits_join(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| !matches!(pending.what, Awaited::Publish))
+        self.pending.as_ref().is_some_and(|pending| {
+            !matches!(pending.what, Awaited::Publish | Awaited::History | Awaited::Inquiry(_))
+        })
     }
 
     /// Whether the next command may be taken.

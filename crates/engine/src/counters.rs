@@ -37,6 +37,8 @@ pub struct ShardCounters {
     pub overflows: u64,
     /// Connections closed because all outboxes together reached their bound.
     pub overflows_total: u64,
+    /// Subscribers told that publications are missing.
+    pub lapses: u64,
     /// Writes to sockets.
     pub writes: u64,
     /// Bytes the kernel took.
@@ -64,8 +66,38 @@ pub struct NodeCounters {
     pub lost: u64,
     /// Publications that the broker handed on twice.
     pub duplicates: u64,
-    /// Publications that the broker failed to hand on.
-    pub holes: u64,
+    /// Publications of channels with history that came by a command that gives them no position, and were
+    /// dropped.
+    pub unplaced: u64,
+    /// Movements that were not told because the channel has too many members.
+    pub movements_hushed: u64,
+    /// Repairs of channels whose publications did not follow each other, by [`RepairOutcome::index`].
+    pub repairs: [u64; RepairOutcome::LABELS.len()],
+    /// Channels whose publications are held back until they follow each other again.
+    pub repairing: u64,
+}
+
+/// How a repair ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepairOutcome {
+    /// Nothing was missing.
+    Whole,
+    /// What was missing was handed on from the history.
+    Filled,
+    /// The history no longer had it: subscribers were told.
+    Broken,
+    /// The history could not be read in time: subscribers were told.
+    Unreadable,
+}
+
+impl RepairOutcome {
+    /// Every label, in the order of [`Self::index`].
+    pub const LABELS: [&'static str; 4] = ["whole", "filled", "broken", "unreadable"];
+
+    /// Position of the outcome in [`Self::LABELS`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
 }
 
 impl ShardCounters {
@@ -82,6 +114,7 @@ impl ShardCounters {
             (&mut self.panics, other.panics),
             (&mut self.overflows, other.overflows),
             (&mut self.overflows_total, other.overflows_total),
+            (&mut self.lapses, other.lapses),
             (&mut self.writes, other.writes),
             (&mut self.sent_bytes, other.sent_bytes),
         ]

@@ -1,9 +1,9 @@
 //! One publication on its way to this node's subscribers: shared by the workers, encoded once per variant.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use model::{ChannelName, Position, Publication};
+use model::{ChannelName, ClientInfo, Movement, Position, Publication};
 use protocol::{Encoders, Variant};
 
 use crate::rules::NamespaceId;
@@ -18,6 +18,14 @@ pub struct Delivery {
     pub position: Option<Position>,
     /// What was published.
     pub publication: Publication,
+    frames: Box<[OnceLock<Bytes>]>,
+}
+
+/// That somebody came to a channel or went, for every worker that has subscribers who want to know.
+pub struct MovementNotice {
+    channel: ChannelName,
+    movement: Movement,
+    member: Arc<ClientInfo>,
     frames: Box<[OnceLock<Bytes>]>,
 }
 
@@ -48,5 +56,31 @@ impl Delivery {
             encoders.of(variant).encode(&self.channel, &self.publication, self.position)
         });
         Encoded { bytes: bytes.clone(), fresh }
+    }
+}
+
+impl MovementNotice {
+    /// A notice that nobody encoded yet.
+    pub fn new(
+        channel: ChannelName,
+        movement: Movement,
+        member: Arc<ClientInfo>,
+        encoders: &Encoders,
+    ) -> Self {
+        let frames = (0..encoders.count()).map(|_| OnceLock::new()).collect();
+        Self { channel, movement, member, frames }
+    }
+
+    /// Bytes that it holds, about.
+    pub(crate) fn size(&self) -> usize {
+        let texts = [&self.member.connection, &self.member.subscription];
+        let texts = texts.into_iter().flatten().map(|text| text.get().len()).sum::<usize>();
+        self.member.user.len() + texts
+    }
+
+    /// The notice in one variant, framing included.
+    pub(crate) fn encoded(&self, variant: Variant, encoders: &Encoders) -> Bytes {
+        let encode = || encoders.of(variant).encode_movement(&self.channel, self.movement, &self.member);
+        self.frames[variant.index()].get_or_init(encode).clone()
     }
 }

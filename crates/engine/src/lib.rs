@@ -24,10 +24,13 @@ mod users;
 mod wheel;
 
 pub use channels::ChannelKey;
-pub use config::{ClientConfig, NamespaceConfig};
-pub use counters::{NodeCounters, OUTCOMES, ShardCounters};
-pub use delivery::Delivery;
-pub use mail::{Expiry, NodeRequest, Order, PublishRequest, Publisher, Target, WorkerMail};
+pub use config::{ClientConfig, NamespaceConfig, RecoveryMode};
+pub use counters::{NodeCounters, OUTCOMES, RepairOutcome, ShardCounters};
+pub use delivery::{Delivery, MovementNotice};
+pub use mail::{
+    Entry, Expiry, Found, HistoryAsker, HistoryRequest, Inquiry, InquiryKind, NodeRequest, Order,
+    PublishRequest, Publisher, RecoverRequest, Recovery, Target, WorkerMail,
+};
 pub use mailbox::{Full, Mailbox};
 pub use node::Node;
 pub use notice::{Denial, Notice};

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::ServerGrant;
+use broker::{Attendance, PublishTerms};
 use model::{
-    ChannelName, ClientId, CloseReason, ConnectionId, Publication, RawJson, Refusal, RequestId, UnixTime,
+    ChannelName, ClaimedEpoch, ClientId, ClientInfo, CloseReason, ConnectionId, HistoryEntry, HistoryPage,
+    HistoryRange, HistoryRules, Position, Publication, RawJson, Refusal, RequestId, Since, UnixTime,
     WorkerId,
 };
 use tokio::sync::oneshot;
 
 use crate::channels::ChannelKey;
 use crate::counters::{NodeCounters, ShardCounters};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, MovementNotice};
 use crate::rules::NamespaceId;
 
 /// What the broker thread is asked.
@@ -39,6 +41,25 @@ pub enum NodeRequest {
     },
     /// Somebody publishes.
     Publish(Box<PublishRequest>),
+    /// A subscriber that was away wants what it missed.
+    Recover(Box<RecoverRequest>),
+    /// Somebody reads a history.
+    History(Box<HistoryRequest>),
+    /// A connection became a subscriber.
+    Enter(Box<Entry>),
+    /// A connection is no longer a subscriber.
+    Exit(Box<Entry>),
+    /// Connections are subscribers still.
+    Vouch(Vec<Entry>),
+    /// Somebody asks who is subscribed.
+    Inquire(Box<Inquiry>),
+    /// A backend drops a history.
+    RemoveHistory {
+        /// Of which channel.
+        channel: ChannelName,
+        /// Told when it is done.
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
     /// The control thread scrapes.
     Count(oneshot::Sender<NodeCounters>),
 }
@@ -50,7 +71,16 @@ impl NodeRequest {
             Self::Publish(request) => {
                 matches!(&request.publisher, Publisher::Api(reply) if reply.is_closed())
             }
-            Self::Join { .. } | Self::Release { .. } | Self::Count(_) => false,
+            Self::Join { .. }
+            | Self::Release { .. }
+            | Self::Recover(_)
+            | Self::History(_)
+            | Self::RemoveHistory { .. }
+            | Self::Enter(_)
+            | Self::Exit(_)
+            | Self::Vouch(_)
+            | Self::Inquire(_)
+            | Self::Count(_) => false,
         }
     }
 }
@@ -63,8 +93,91 @@ pub struct PublishRequest {
     pub namespace: NamespaceId,
     /// What.
     pub publication: Publication,
+    /// On what terms.
+    pub terms: PublishTerms,
     /// Who awaits the outcome.
     pub publisher: Publisher,
+}
+
+/// A subscriber's wish for what it missed. Its worker asked for the channel before.
+pub struct RecoverRequest {
+    /// Where to.
+    pub channel: ChannelName,
+    /// How the worker calls the channel.
+    pub key: ChannelKey,
+    /// The connection, whose worker is answered.
+    pub connection: ConnectionId,
+    /// Its command's number.
+    pub request: RequestId,
+    /// What it has seen.
+    pub since: Since,
+}
+
+/// What became of a wish to recover: the subscriber's place in the channel, from which on it is live.
+pub struct Recovery {
+    /// The channel's position when it was answered.
+    pub last: Position,
+    /// What precedes that and follows what the subscriber has seen; `None` when not all of it is there.
+    pub missed: Option<Vec<HistoryEntry>>,
+}
+
+/// A subscriber, and what is to be seen of it.
+pub struct Entry {
+    /// To which channel.
+    pub channel: ChannelName,
+    /// The rule-set that the channel's name selects.
+    pub namespace: NamespaceId,
+    /// Who.
+    pub member: Arc<ClientInfo>,
+}
+
+/// Somebody's question about who is subscribed.
+pub struct Inquiry {
+    /// To which channel.
+    pub channel: ChannelName,
+    /// The rule-set that the channel's name selects.
+    pub namespace: NamespaceId,
+    /// What is asked, and by whom.
+    pub question: InquiryKind,
+}
+
+/// What is asked about subscribers, and by whom.
+pub enum InquiryKind {
+    /// Who they are, by a client.
+    Members(ConnectionId, RequestId),
+    /// How many they are, by a client.
+    Count(ConnectionId, RequestId),
+    /// Who they are, by a backend.
+    MembersForApi(oneshot::Sender<Result<Vec<Arc<ClientInfo>>, Refusal>>),
+    /// How many they are, by a backend.
+    CountForApi(oneshot::Sender<Result<Attendance, Refusal>>),
+}
+
+/// Somebody's question about a history.
+pub struct HistoryRequest {
+    /// Of which channel.
+    pub channel: ChannelName,
+    /// The rules by which it is kept.
+    pub rules: HistoryRules,
+    /// Which part.
+    pub range: HistoryRange,
+    /// Of which epoch.
+    pub epoch: ClaimedEpoch,
+    /// Who asks.
+    pub asker: HistoryAsker,
+}
+
+/// Who reads a history.
+pub enum HistoryAsker {
+    /// A client: its connection is told.
+    Connection {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its command's number.
+        request: RequestId,
+    },
+    /// A backend, through the server API.
+    Api(oneshot::Sender<Result<HistoryPage, Refusal>>),
 }
 
 /// Who published.
@@ -77,7 +190,7 @@ pub enum Publisher {
         request: RequestId,
     },
     /// A backend, through the server API.
-    Api(oneshot::Sender<Result<(), Refusal>>),
+    Api(oneshot::Sender<Result<Option<Position>, Refusal>>),
 }
 
 /// What a worker is told.
@@ -95,6 +208,56 @@ pub enum WorkerMail {
         channel: ChannelKey,
         /// The node's copy of the name, so that the text is stored once.
         name: ChannelName,
+        /// The channel's position, where a history is kept.
+        last: Option<Position>,
+    },
+    /// A join is no longer in effect: until [`Self::Joined`] comes again, nothing of the channel does.
+    Severed {
+        /// The worker's channel.
+        channel: ChannelKey,
+    },
+    /// Publications of a channel are missing: its subscribers can no longer rely on their positions.
+    Broken {
+        /// The worker's channel.
+        channel: ChannelKey,
+        /// The position from which on publications follow each other again.
+        last: Position,
+    },
+    /// What became of a subscriber's wish to recover.
+    Recovered {
+        /// The worker's channel.
+        channel: ChannelKey,
+        /// The connection.
+        connection: ConnectionId,
+        /// Its command's number.
+        request: RequestId,
+        /// The outcome.
+        outcome: Result<Box<Recovery>, Refusal>,
+    },
+    /// Somebody came to a channel that the worker joined, or went.
+    Moved {
+        /// The worker's channel.
+        channel: ChannelKey,
+        /// What happened.
+        notice: Arc<MovementNotice>,
+    },
+    /// What a client asked about subscribers.
+    Inquired {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its command's number.
+        request: RequestId,
+        /// What was found.
+        outcome: Result<Found, Refusal>,
+    },
+    /// What a client asked about a history.
+    History {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its command's number.
+        request: RequestId,
+        /// What was found.
+        outcome: Result<Box<HistoryPage>, Refusal>,
     },
     /// The outcome of a client's publish.
     Published {
@@ -107,6 +270,14 @@ pub enum WorkerMail {
     },
     /// Something the control thread wants.
     Order(Box<Order>),
+}
+
+/// What was found about subscribers.
+pub enum Found {
+    /// Who they are.
+    Members(Vec<Arc<ClientInfo>>),
+    /// How many they are.
+    Count(Attendance),
 }
 
 /// What the control thread wants of every worker. Each sender is answered when the order is carried out.

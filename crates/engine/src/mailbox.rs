@@ -74,18 +74,18 @@ impl<T> Mailbox<T> {
         self.wake_owner(inner);
     }
 
-    /// Adds a batch in order; each entry says its bytes, or `None` to be an answer. Returns how many did not
-    /// fit and were dropped.
-    pub fn deliver(&self, batch: &mut Vec<(T, Option<usize>)>) -> usize {
+    /// Adds a batch in order; each entry says its bytes, or `None` to be an answer. Returns those that did not
+    /// fit.
+    pub fn deliver(&self, batch: &mut Vec<(T, Option<usize>)>) -> Vec<T> {
+        let mut lost = Vec::new();
         if batch.is_empty() {
-            return 0;
+            return lost;
         }
-        let mut lost = 0;
         let mut inner = self.lock();
         for (entry, bytes) in batch.drain(..) {
             if let Some(bytes) = bytes {
                 if !inner.has_room(self, bytes) {
-                    lost += 1;
+                    lost.push(entry);
                     continue;
                 }
                 inner.offered += 1;
@@ -105,6 +105,12 @@ impl<T> Mailbox<T> {
         inner.offered = 0;
         inner.bytes = 0;
         inner.woken = false;
+    }
+
+    /// Whether a good part of what may wait could be offered.
+    pub fn is_relaxed(&self) -> bool {
+        let inner = self.lock();
+        inner.offered <= self.entries_max / 2 && inner.bytes <= self.bytes_max / 2
     }
 
     /// Entries waiting.
@@ -148,7 +154,7 @@ mod tests {
         assert!(mailbox.offer(3, 0).is_err());
         mailbox.answer(4);
         let lost = mailbox.deliver(&mut vec![(5, Some(0)), (6, None)]);
-        assert_eq!(lost, 1);
+        assert_eq!(lost, [5]);
         assert_eq!(taken(&mailbox), [1, 2, 4, 6]);
         assert!(mailbox.offer(7, 100).is_ok());
     }

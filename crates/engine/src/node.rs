@@ -1,19 +1,29 @@
-//! The one sequencer of a node: which workers want which channel, and what was handed on last.
-//! Hands on only what follows; what the broker repeats is dropped, what it loses is counted.
+//! The one sequencer of a node: which workers want which channel, and what was handed on last. Hands on only
+//! what follows; what the broker repeats is dropped, what it loses is read from the history.
 
+mod channel;
+mod history;
+mod presence;
+mod recovery;
+mod repair;
+mod rounds;
+
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use broker::{Broker, BrokerEvent, Ticket};
+use broker::{Broker, BrokerEvent, Presence, Ticket};
+use channel::{Channel, Joined};
 use hashbrown::HashTable;
-use model::{ChannelName, Position, Publication, Refusal, WorkerId};
+use history::Question;
+use model::{ChannelName, Moment, Movement, Now, Position, Publication, Refusal, WorkerId};
 use protocol::Encoders;
 use tokio::sync::oneshot;
 
 use crate::channels::ChannelKey;
 use crate::counters::NodeCounters;
 use crate::delivery::Delivery;
-use crate::mail::{NodeRequest, PublishRequest, Publisher, WorkerMail};
+use crate::mail::{Entry, InquiryKind, NodeRequest, PublishRequest, Publisher, WorkerMail};
 use crate::mailbox::Mailbox;
 use crate::rules::{NamespaceId, Rules};
 use crate::slab::Slab;
@@ -24,74 +34,94 @@ const MAIL_BATCH: usize = 256;
 /// The state of the broker thread.
 pub struct Node {
     broker: Box<dyn Broker>,
+    presence: Box<dyn Presence>,
     rules: Rules,
     encoders: Encoders,
     workers: Vec<Worker>,
     channels: Slab<Channel>,
     index: HashTable<u32>,
     hasher: RandomState,
-    publishers: Slab<(Publisher, NamespaceId)>,
+    /// What the broker is yet to answer.
+    awaited: Slab<Awaited>,
     requests: Vec<NodeRequest>,
-    /// Backends to be told once this batch's mail is handed over: the orders that they give next must not
-    /// overtake what they published.
-    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    answers: Vec<Answer>,
+    repairs: repair::Repairs,
     counters: NodeCounters,
+    now: Now,
 }
 
-type Outcome = Result<(), Refusal>;
+/// What the sequencer awaits of the broker.
+enum Awaited {
+    Publish(Publisher, NamespaceId),
+    Read(Asked, Question),
+    History(Box<history::Reader>),
+    Removal(oneshot::Sender<Result<(), Refusal>>),
+    Movement(Movement, Box<Entry>),
+    Inquiry(InquiryKind),
+    /// Whatever comes of it, nobody is told.
+    Nothing,
+}
+
+/// A channel that something was asked about, named so that it cannot be mistaken for a later one in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    index: u32,
+    generation: u32,
+}
+
+/// A backend to be told once this batch's mail is handed over: the orders that it gives next must not overtake
+/// what it published.
+enum Answer {
+    Published(oneshot::Sender<PublishOutcome>, PublishOutcome),
+    Removed(oneshot::Sender<Result<(), Refusal>>, Result<(), Refusal>),
+}
+
+type PublishOutcome = Result<Option<Position>, Refusal>;
 
 struct Worker {
     mailbox: Arc<Mailbox<WorkerMail>>,
     /// Mail of this batch; offers carry their bytes.
     outgoing: Vec<(WorkerMail, Option<usize>)>,
-}
-
-struct Channel {
-    name: ChannelName,
-    namespace: NamespaceId,
-    last: Option<Position>,
-    joined: Joined,
-}
-
-/// The workers that want a channel; mostly one.
-enum Joined {
-    One(WorkerId, ChannelKey),
-    Many(Vec<(WorkerId, ChannelKey)>),
+    /// Channels with history whose publications found no room, and the last one that did not. At most one entry
+    /// for each channel that the worker has.
+    behind: HashMap<ChannelKey, Position>,
 }
 
 #[cfg(test)]
 pub(crate) const CHANNEL_BYTES: usize = crate::slab::place_bytes::<Channel>();
 
 impl Node {
-    /// A sequencer in front of `broker`, handing on to `workers`, whose order is that of their ids.
+    /// A sequencer in front of a broker and a presence, handing on to `workers`, whose order is that of their ids.
     pub fn new(
-        broker: Box<dyn Broker>,
+        (broker, presence): (Box<dyn Broker>, Box<dyn Presence>),
         rules: Rules,
         encoders: Encoders,
         workers: Vec<Arc<Mailbox<WorkerMail>>>,
         hasher: RandomState,
     ) -> Self {
-        let counters = NodeCounters { publications: vec![[0; 2]; rules.names().len()], ..Default::default() };
-        let workers = workers.into_iter().map(|mailbox| Worker { mailbox, outgoing: Vec::new() }).collect();
-        let (channels, publishers) = (Slab::new(), Slab::new());
-        let (index, requests, answers) = (HashTable::new(), Vec::new(), Vec::new());
+        let counters = NodeCounters { publications: vec![[0; 2]; rules.count()], ..Default::default() };
+        let worker = |mailbox| Worker { mailbox, outgoing: Vec::new(), behind: HashMap::new() };
         Self {
             broker,
+            presence,
             rules,
             encoders,
-            workers,
-            channels,
-            index,
+            workers: workers.into_iter().map(worker).collect(),
+            channels: Slab::new(),
+            index: HashTable::new(),
             hasher,
-            publishers,
-            requests,
-            answers,
+            awaited: Slab::new(),
+            requests: Vec::new(),
+            answers: Vec::new(),
+            repairs: repair::Repairs::default(),
             counters,
+            now: Now::default(),
         }
     }
 
-    /// Carries out everything that waits in `mailbox`.
-    pub fn on_requests(&mut self, mailbox: &Mailbox<NodeRequest>) {
+    /// Carries out everything that waits in `mailbox`, and what is due. To be called once a second at least.
+    pub fn on_requests(&mut self, mailbox: &Mailbox<NodeRequest>, now: Now) {
+        self.now = now;
         let mut requests = std::mem::take(&mut self.requests);
         mailbox.take(&mut requests);
         self.poll_broker();
@@ -100,16 +130,33 @@ impl Node {
                 NodeRequest::Join { worker, channel, key } => self.join(worker, channel, key),
                 NodeRequest::Release { worker, channel, key } => self.release(worker, &channel, key),
                 NodeRequest::Publish(request) => self.publish(*request),
+                NodeRequest::Recover(request) => self.recover(*request),
+                NodeRequest::History(request) => self.read_history(*request),
+                NodeRequest::Enter(entry) => self.enter(*entry),
+                NodeRequest::Exit(entry) => self.exit(*entry),
+                NodeRequest::Vouch(entries) => self.vouch(entries),
+                NodeRequest::Inquire(inquiry) => self.inquire(*inquiry),
+                NodeRequest::RemoveHistory { channel, reply } => self.remove_history(&channel, reply),
                 NodeRequest::Count(reply) => self.count(reply, mailbox.depth()),
             }
             self.poll_broker();
         }
         self.requests = requests;
+        self.keep_up();
+        self.poll_broker();
         self.hand_over();
-        for (reply, outcome) in self.answers.drain(..) {
+        for answer in self.answers.drain(..) {
             // The caller may have given up waiting.
-            reply.send(outcome).ok();
+            match answer {
+                Answer::Published(reply, outcome) => drop(reply.send(outcome)),
+                Answer::Removed(reply, outcome) => drop(reply.send(outcome)),
+            }
         }
+    }
+
+    /// Whether nothing is awaited of the broker.
+    pub fn is_quiet(&self) -> bool {
+        self.awaited.count() == 0
     }
 
     fn join(&mut self, worker: WorkerId, name: ChannelName, key: ChannelKey) {
@@ -118,17 +165,21 @@ impl Node {
                 return;
             };
             channel.joined.add(worker, key);
-            if channel.last.is_some() {
-                let name = channel.name.clone();
-                self.mail(worker, WorkerMail::Joined { channel: key, name }, None);
+            if channel.is_live() {
+                let mail =
+                    WorkerMail::Joined { channel: key, name: channel.name.clone(), last: channel.last };
+                self.mail(worker, mail, None);
+            } else {
+                channel.owes_joined = true;
             }
             return;
         }
         let namespace = self.rules.of(&name).unwrap_or_default();
+        let keeps_history = self.rules.history(namespace).is_some();
         let hash = self.hasher.hash_one(name.as_str());
         self.broker.join(&name);
-        let joined = Joined::One(worker, key);
-        let index = self.channels.insert(Channel { name, namespace, last: None, joined });
+        let channel = Channel::new(name, namespace, keeps_history, Joined::One(worker, key));
+        let index = self.channels.insert(channel);
         let (channels, hasher) = (&self.channels, &self.hasher);
         let rehash =
             |other: &u32| channels.get(*other).map_or(0, |other| hasher.hash_one(other.name.as_str()));
@@ -136,6 +187,9 @@ impl Node {
     }
 
     fn release(&mut self, worker: WorkerId, name: &ChannelName, key: ChannelKey) {
+        if let Some(worker) = self.workers.get_mut(usize::from(worker.0)) {
+            worker.behind.remove(&key);
+        }
         let Some(index) = self.find(name) else {
             return;
         };
@@ -143,7 +197,7 @@ impl Node {
         if !is_last {
             return;
         }
-        self.channels.remove(index);
+        self.repairs.forget(self.channels.remove(index));
         if let Ok(found) = self.index.find_entry(self.hasher.hash_one(name.as_str()), |known| *known == index)
         {
             found.remove();
@@ -152,91 +206,70 @@ impl Node {
     }
 
     fn publish(&mut self, request: PublishRequest) {
-        let index = self.publishers.insert((request.publisher, request.namespace));
-        let ticket = ticket(index, self.publishers.generation(index));
-        self.broker.publish(ticket, &request.channel, request.publication);
+        let PublishRequest { channel, namespace, publication, terms, publisher } = request;
+        let ticket = self.await_broker(Awaited::Publish(publisher, namespace));
+        self.broker.publish(ticket, &channel, publication, terms);
     }
 
     fn count(&mut self, reply: oneshot::Sender<NodeCounters>, mailbox_depth: usize) {
-        self.counters.channels = u64::from(self.channels.count());
+        let of_nodes = u64::from(self.find(&ChannelName::of_nodes()).is_some());
+        self.counters.channels = u64::from(self.channels.count()) - of_nodes;
         self.counters.mailbox_depth = mailbox_depth as u64;
+        self.counters.repairing = self.repairs.count();
         // A scrape that gave up no longer listens.
         drop(reply.send(self.counters.clone()));
     }
 
     fn poll_broker(&mut self) {
-        while let Some(event) = self.broker.poll() {
+        self.poll_presence();
+        while let Some(event) = self.broker.poll(self.now) {
             match event {
-                BrokerEvent::Joined { channel, last } => self.on_joined(&channel, last),
+                BrokerEvent::Joined { channel } => self.on_joined(&channel),
+                BrokerEvent::Severed { channel } => self.on_severed(&channel),
                 BrokerEvent::Published { ticket, outcome } => self.on_published(ticket, outcome),
-                BrokerEvent::Publication { channel, position, publication } => {
-                    self.on_publication(&channel, position, publication);
+                BrokerEvent::Publication { channel, position, is_plain, publication } => {
+                    self.on_publication(&channel, position, is_plain, publication);
+                }
+                BrokerEvent::Announced { channel, movement, member } => {
+                    self.on_announced(&channel, movement, member);
+                }
+                BrokerEvent::Read { ticket, outcome } => match self.answered(ticket) {
+                    Some(Awaited::Read(asked, question)) => self.on_answer(asked, question, outcome),
+                    Some(Awaited::History(reader)) => self.on_history(*reader, outcome),
+                    Some(_) | None => {}
+                },
+                BrokerEvent::Removed { ticket, outcome } => {
+                    if let Some(Awaited::Removal(reply)) = self.answered(ticket) {
+                        self.answers.push(Answer::Removed(reply, outcome));
+                    }
                 }
             }
         }
     }
 
-    fn on_joined(&mut self, name: &ChannelName, last: Position) {
-        let Some(channel) = self.find(name).and_then(|index| self.channels.get_mut(index)) else {
-            return;
-        };
-        let passed = channel.last.filter(|passed| passed.epoch == last.epoch);
-        // A broker that joins anew may have lost some, but unsays nothing.
-        let lost = passed.map_or(Some(0), |passed| last.offset.checked_sub(passed.offset));
-        if let Some(lost) = lost {
-            self.counters.holes += lost;
-            channel.last = Some(last);
-        }
-        let name = channel.name.clone();
-        for (worker, key) in channel.joined.list() {
-            self.mail(worker, WorkerMail::Joined { channel: key, name: name.clone() }, None);
-        }
-    }
-
-    fn on_published(&mut self, answered: Ticket, outcome: Outcome) {
-        let index = answered.0 as u32;
-        // An answer given twice must not reach the next publisher in its place.
-        if ticket(index, self.publishers.generation(index)) != answered {
-            return;
-        }
-        let Some((publisher, namespace)) = self.publishers.remove(index) else {
+    fn on_published(&mut self, ticket: Ticket, outcome: PublishOutcome) {
+        let Some(Awaited::Publish(publisher, namespace)) = self.answered(ticket) else {
             return;
         };
         let from_api = usize::from(matches!(publisher, Publisher::Api(_)));
         self.counters.publications[namespace.index()][from_api] += u64::from(outcome.is_ok());
         match publisher {
             Publisher::Connection { connection, request } => {
+                let outcome = outcome.map(|_| ());
                 self.mail(connection.worker, WorkerMail::Published { connection, request, outcome }, None);
             }
-            Publisher::Api(reply) => self.answers.push((reply, outcome)),
+            Publisher::Api(reply) => self.answers.push(Answer::Published(reply, outcome)),
         }
     }
 
-    fn on_publication(&mut self, name: &ChannelName, position: Position, publication: Publication) {
-        let Some(channel) = self.find(name).and_then(|index| self.channels.get_mut(index)) else {
+    /// Hands a publication to the channel's workers.
+    fn deliver(&mut self, index: u32, position: Option<Position>, publication: Publication) {
+        let Some(channel) = self.channels.get(index) else {
             return;
         };
-        // What comes before the join is in effect nobody is promised.
-        let Some(last) = channel.last else {
-            return;
-        };
-        if last.epoch == position.epoch {
-            if position.offset <= last.offset {
-                self.counters.duplicates += 1;
-                return;
-            }
-            self.counters.holes += position.offset - last.offset - 1;
-        }
-        channel.last = Some(position);
         let size = publication.size();
-        // A namespace without history tells nobody its positions.
-        let delivery = Arc::new(Delivery::new(
-            channel.name.clone(),
-            channel.namespace,
-            None,
-            publication,
-            &self.encoders,
-        ));
+        let (name, namespace) = (channel.name.clone(), channel.namespace);
+        let delivery = Arc::new(Delivery::new(name, namespace, position, publication, &self.encoders));
         match &channel.joined {
             Joined::One(worker, key) => {
                 let (worker, channel) = (*worker, *key);
@@ -251,19 +284,32 @@ impl Node {
         }
     }
 
+    /// Tells every worker that wants a channel.
+    fn mail_all(&mut self, index: u32, mail: impl Fn(&Channel, ChannelKey) -> WorkerMail) {
+        let Some(channel) = self.channels.get(index) else {
+            return;
+        };
+        let list = channel.joined.list();
+        let mails: Vec<_> = list.into_iter().map(|(worker, key)| (worker, mail(channel, key))).collect();
+        for (worker, mail) in mails {
+            self.mail(worker, mail, None);
+        }
+    }
+
     fn mail(&mut self, worker: WorkerId, mail: WorkerMail, bytes: Option<usize>) {
         let Some(worker) = self.workers.get_mut(usize::from(worker.0)) else {
             return;
         };
         worker.outgoing.push((mail, bytes));
         if worker.outgoing.len() >= MAIL_BATCH {
-            self.counters.lost += worker.mailbox.deliver(&mut worker.outgoing) as u64;
+            self.counters.lost += worker.hand_over();
         }
     }
 
     fn hand_over(&mut self) {
         for worker in &mut self.workers {
-            self.counters.lost += worker.mailbox.deliver(&mut worker.outgoing) as u64;
+            self.counters.lost += worker.hand_over();
+            worker.tell_what_is_behind();
         }
     }
 
@@ -273,39 +319,68 @@ impl Node {
             .find(hash, |index| self.channels.get(*index).is_some_and(|channel| channel.name == *name))
             .copied()
     }
+
+    fn asked(&self, index: u32) -> Asked {
+        Asked { index, generation: self.channels.generation(index) }
+    }
+
+    /// The channel that was asked about, if it is still wanted.
+    fn channel_of(&mut self, asked: Asked) -> Option<&mut Channel> {
+        if self.channels.generation(asked.index) != asked.generation {
+            return None;
+        }
+        self.channels.get_mut(asked.index)
+    }
+
+    /// Remembers what the broker is asked, and names it.
+    fn await_broker(&mut self, what: Awaited) -> Ticket {
+        let index = self.awaited.insert(what);
+        ticket(index, self.awaited.generation(index))
+    }
+
+    /// What the broker answers; nothing when it answers twice, for that must not reach the next asker in its
+    /// place.
+    fn answered(&mut self, answered: Ticket) -> Option<Awaited> {
+        let index = answered.0 as u32;
+        if ticket(index, self.awaited.generation(index)) != answered {
+            return None;
+        }
+        self.awaited.remove(index)
+    }
+
+    fn moment(&self) -> Moment {
+        self.now.moment
+    }
 }
 
-/// A publisher's place and how often it was used before.
+/// A question's place and how often it was used before.
 fn ticket(index: u32, generation: u32) -> Ticket {
     Ticket((u64::from(generation) << 32) | u64::from(index))
 }
 
-impl Joined {
-    fn add(&mut self, worker: WorkerId, key: ChannelKey) {
-        match self {
-            Self::One(first, first_key) => *self = Self::Many(vec![(*first, *first_key), (worker, key)]),
-            Self::Many(list) => list.push((worker, key)),
-        }
-    }
-
-    /// Removes a worker; true when none is left.
-    fn remove(&mut self, worker: WorkerId, key: ChannelKey) -> bool {
-        match self {
-            Self::One(first, first_key) => *first == worker && *first_key == key,
-            Self::Many(list) => {
-                list.retain(|entry| *entry != (worker, key));
-                if let [(worker, key)] = list[..] {
-                    *self = Self::One(worker, key);
+impl Worker {
+    /// Hands the batch over; returns how many publications without a position found no room, and are lost.
+    fn hand_over(&mut self) -> u64 {
+        let mut lost = 0;
+        for mail in self.mailbox.deliver(&mut self.outgoing) {
+            if let WorkerMail::Publication { channel, delivery } = mail {
+                match delivery.position {
+                    Some(position) => drop(self.behind.insert(channel, position)),
+                    None => lost += 1,
                 }
-                false
             }
         }
+        lost
     }
 
-    fn list(&self) -> Vec<(WorkerId, ChannelKey)> {
-        match self {
-            Self::One(worker, key) => vec![(*worker, *key)],
-            Self::Many(list) => list.clone(),
+    /// Tells a worker that has caught up which of its channels it missed something of.
+    fn tell_what_is_behind(&mut self) {
+        if self.behind.is_empty() || !self.mailbox.is_relaxed() {
+            return;
         }
+        let broken = self.behind.drain().map(|(channel, last)| WorkerMail::Broken { channel, last });
+        self.outgoing.extend(broken.map(|mail| (mail, None)));
+        // Answers always find room.
+        drop(self.mailbox.deliver(&mut self.outgoing));
     }
 }

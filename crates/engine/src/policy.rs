@@ -15,6 +15,8 @@ pub struct Policy {
     pub verifier: Verifier,
     /// Bytes that may wait for one connection.
     pub outbox_bytes: usize,
+    /// Subscribers whose position became useless that one worker tells in a tick.
+    pub lapses_per_tick: usize,
     /// Bytes that may wait for all connections of one worker.
     pub outbox_bytes_total: usize,
 }

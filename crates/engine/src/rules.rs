@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{ChannelName, Refusal};
+use model::{ChannelName, HistoryRules, Period, Refusal, limits};
 
-use crate::NamespaceConfig;
+use crate::{NamespaceConfig, RecoveryMode};
 
 /// A configured namespace, as an index: 0 are the channels without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +42,9 @@ impl Rules {
         insecure: bool,
     ) -> Self {
         let named = namespaces.iter().map(|(name, config)| (Box::from(name.as_str()), config.clone()));
-        let (names, namespaces) = std::iter::once((Box::from(""), channels.clone())).chain(named).unzip();
+        let unnamed = std::iter::once((Box::from(""), channels.clone()));
+        let (names, mut namespaces): (Vec<_>, Vec<_>) = unnamed.chain(named).unzip();
+        namespaces.push(of_nodes());
         Self { names, namespaces, insecure }
     }
 
@@ -51,13 +53,86 @@ impl Rules {
         &self.names
     }
 
+    /// How many rule-sets there are: one more than names, for the channel by which nodes speak to each other.
+    pub(crate) fn count(&self) -> usize {
+        self.namespaces.len()
+    }
+
     /// The rule-set that a channel's name selects.
     pub fn of(&self, channel: &ChannelName) -> Result<NamespaceId, Refusal> {
+        if channel.is_of_nodes() {
+            return Ok(NamespaceId(self.names.len() as u16));
+        }
         let Some(name) = channel.namespace() else {
             return Ok(NamespaceId(0));
         };
         let found = self.names[1..].binary_search_by(|known| (**known).cmp(name));
         found.map(|index| NamespaceId(index as u16 + 1)).map_err(|_| Refusal::UnknownChannel)
+    }
+
+    /// What is kept of the publications in a namespace's channels.
+    pub fn history(&self, namespace: NamespaceId) -> Option<HistoryRules> {
+        let rules = &self.namespaces[namespace.index()];
+        let keeps = rules.history_size > 0 && rules.history_ttl != Period::default();
+        keeps.then_some(HistoryRules {
+            size: rules.history_size,
+            ttl: rules.history_ttl.0,
+            meta_ttl: rules.history_meta_ttl.0,
+        })
+    }
+
+    /// What subscribers who come back get, where a history is kept.
+    pub(crate) fn recovery(&self, namespace: NamespaceId) -> RecoveryMode {
+        match self.history(namespace) {
+            Some(_) => self.namespaces[namespace.index()].recovery,
+            None => RecoveryMode::Off,
+        }
+    }
+
+    /// Whether it is known of any channel who is subscribed.
+    pub(crate) fn has_any_presence(&self) -> bool {
+        self.namespaces.iter().any(|rules| rules.presence)
+    }
+
+    /// Whether it is known who is subscribed.
+    pub fn has_presence(&self, namespace: NamespaceId) -> bool {
+        self.namespaces[namespace.index()].presence
+    }
+
+    /// Whether subscribers can be told who comes and goes.
+    pub fn tells_movements(&self, namespace: NamespaceId) -> bool {
+        self.namespaces[namespace.index()].join_leave
+    }
+
+    /// Most members that are listed, and whose coming and going is told.
+    pub fn members_max(&self, namespace: NamespaceId) -> u32 {
+        self.namespaces[namespace.index()].presence_members_max
+    }
+
+    /// Whether a subscriber is told who comes and goes, given that it wants to or not.
+    pub(crate) fn hears_movements(&self, namespace: NamespaceId, asker: Asker<'_>, wants: bool) -> bool {
+        let rules = &self.namespaces[namespace.index()];
+        rules.join_leave
+            && (rules.push_join_leave || (wants && self.may_see_presence(namespace, asker).is_ok()))
+    }
+
+    /// May this user ask who is subscribed?
+    pub(crate) fn may_see_presence(&self, namespace: NamespaceId, asker: Asker<'_>) -> Result<(), Refusal> {
+        let rules = &self.namespaces[namespace.index()];
+        let as_client = rules.client_presence && (asker.is_named() || rules.anonymous_presence);
+        let as_subscriber = rules.subscriber_presence && asker.is_subscribed;
+        (as_client || as_subscriber || self.insecure).then_some(()).ok_or(Refusal::PermissionDenied)
+    }
+
+    /// May this user read the history?
+    pub(crate) fn may_read_history(&self, namespace: NamespaceId, asker: Asker<'_>) -> Result<(), Refusal> {
+        if self.history(namespace).is_none() {
+            return Err(Refusal::NotAvailable);
+        }
+        let rules = &self.namespaces[namespace.index()];
+        let as_client = rules.client_history && (asker.is_named() || rules.anonymous_history);
+        let as_subscriber = rules.subscriber_history && asker.is_subscribed;
+        (as_client || as_subscriber || self.insecure).then_some(()).ok_or(Refusal::PermissionDenied)
     }
 
     /// May this user subscribe without a token?
@@ -85,6 +160,15 @@ impl Rules {
         let as_client = rules.client_publish && (asker.is_named() || rules.anonymous_publish);
         let as_subscriber = rules.subscriber_publish && asker.is_subscribed;
         (as_client || as_subscriber || self.insecure).then_some(()).ok_or(Refusal::PermissionDenied)
+    }
+}
+
+/// A node that was away for longer than this has lost its clients, too.
+fn of_nodes() -> NamespaceConfig {
+    NamespaceConfig {
+        history_size: limits::DIRECTIVES_KEPT_MAX,
+        history_ttl: Period(limits::DIRECTIVE_TTL),
+        ..NamespaceConfig::default()
     }
 }
 

@@ -2,9 +2,14 @@
 //! still has to receive goes out through its outbox. Touches no socket, reads no clock.
 
 mod commands;
+mod connect;
 mod deadlines;
 mod deliver;
+mod history;
+mod lapse;
 mod orders;
+mod presence;
+mod recovery;
 mod replies;
 mod subscribe;
 mod tokens;
@@ -61,6 +66,8 @@ pub struct Shard {
     /// How long the worker has stalled in all, in ticks.
     stalled: u32,
     tick: u32,
+    /// The connection up to which all were vouched for.
+    vouched: u32,
     /// Commands of the present frame that were answered without a wait.
     answered_at_once: u32,
     drain: Option<deadlines::Drain>,
@@ -88,6 +95,8 @@ struct Lists {
     unsent_bytes: usize,
     /// Subscriptions that orders asked for, waiting for their channel.
     granted: Vec<(Waiter, Wanted)>,
+    /// Subscribers that are yet to be told that they missed something; at most one entry a subscription.
+    lapsed: VecDeque<lapse::Lapse>,
     /// Connections to be closed because their outbox had no room for a reply.
     overflowed: Vec<u32>,
     notices: Vec<Notice>,
@@ -112,7 +121,7 @@ pub enum Progress {
 impl Shard {
     /// An empty shard.
     pub fn new(place: Place, policy: Arc<Policy>, now: Now) -> Self {
-        let namespaces = policy.rules.names().len();
+        let namespaces = policy.rules.count();
         let tables = Tables {
             connections: Slab::new(),
             users: Users::new(place.dice.clone()),
@@ -132,6 +141,7 @@ impl Shard {
             rolls: 0,
             stalled: 0,
             tick: now.tick(),
+            vouched: 0,
             answered_at_once: 0,
             drain: None,
         }

@@ -95,6 +95,11 @@ impl<T> Slab<T> {
         chunk.and_then(|chunk| chunk.get(index as usize & (CHUNK - 1))).map_or(0, |place| place.generation)
     }
 
+    /// How many places there are, used or not: every index is below.
+    pub(crate) fn places(&self) -> u32 {
+        self.chunks.iter().map(|chunk| chunk.len() as u32).sum()
+    }
+
     /// Every entry with its index.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.chunks.iter().flatten().enumerate().filter_map(|(index, place)| match &place.entry {

@@ -32,6 +32,19 @@ impl ChannelName {
         Self::check(raw).map(|()| Self(Arc::from(raw)))
     }
 
+    /// The channel by which nodes speak to each other, as a text. No name that is parsed is the same.
+    pub const OF_NODES: &'static str = "\u{1}nodes";
+
+    /// The channel by which nodes speak to each other.
+    pub fn of_nodes() -> Self {
+        Self(Arc::from(Self::OF_NODES))
+    }
+
+    /// Whether it is the channel by which nodes speak to each other.
+    pub fn is_of_nodes(&self) -> bool {
+        &*self.0 == Self::OF_NODES
+    }
+
     fn check(raw: &str) -> Result<(), ChannelNameError> {
         if raw.is_empty() {
             return Err(ChannelNameError::Empty);
@@ -89,6 +102,7 @@ mod tests {
             assert_eq!(ChannelName::parse(refused), Err(ChannelNameError::Character), "{refused:?}");
         }
         assert!(ChannelName::parse(&"x".repeat(255)).is_ok());
+        assert_eq!(ChannelName::parse(ChannelName::of_nodes().as_str()), Err(ChannelNameError::Character));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod channel;
 mod close;
 mod histogram;
+mod history;
 mod ids;
 pub mod limits;
 mod publication;
@@ -18,8 +19,11 @@ mod units;
 pub use channel::{ChannelName, ChannelNameError};
 pub use close::CloseReason;
 pub use histogram::Histogram;
+pub use history::{
+    ClaimedEpoch, Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Position, Since,
+};
 pub use ids::{ClientId, ConnectionId, RequestId, WorkerId};
-pub use publication::{ClientInfo, Payload, PayloadError, Position, Publication, RawJson, Tags};
+pub use publication::{ClientInfo, Movement, Payload, PayloadError, Publication, RawJson, Tags};
 pub use rate::{Rate, TokenBucket};
 pub use refusal::Refusal;
 pub use secret::Secret;

@@ -12,6 +12,35 @@ pub const CHANNELS_PER_CONNECTION_MAX: usize = 128;
 pub const API_BATCH_MAX: usize = 10_000;
 /// Channel names in one answer to the API's `channels`.
 pub const CHANNELS_LISTED_MAX: usize = 10_000;
+/// Publications in one answer about a channel's history, and of one recovery.
+pub const HISTORY_PUBLICATIONS_MAX: u32 = 300;
+/// Publications of one channel that are held back while what precedes them is read; beyond it they are read
+/// with it.
+pub const HELD_PUBLICATIONS_MAX: usize = 1024;
+/// Bytes of publications that are held back so, over all channels of a node.
+pub const HELD_BYTES_MAX: usize = 64 << 20;
+/// How long a channel is held back while its history cannot be read, before its subscribers are told.
+pub const REPAIR_DEADLINE: Duration = Duration::from_secs(10);
+/// Pause before a history that could not be read is read again.
+pub const REPAIR_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes of missing publications that a channel hands on at once; the rest follows a tick later.
+pub const REPAIR_BYTES_AT_ONCE: usize = 256 << 10;
+/// Each channel's position is compared with its history's once in this time.
+pub const POSITION_CHECK_PERIOD: Duration = Duration::from_secs(40);
+/// Subscribers waiting for what they missed of one channel; beyond it they are refused.
+pub const RECOVERIES_PER_CHANNEL_MAX: usize = 65_536;
+/// Directives from node to node that are kept for those that were cut off; the oldest make room.
+pub const DIRECTIVES_KEPT_MAX: u32 = 10_000;
+/// How long they are kept after the last one; a node that was cut off for longer misses them.
+pub const DIRECTIVE_TTL: Duration = Duration::from_secs(300);
+/// Directives of other nodes that wait to be carried out; beyond it they are lost, and counted.
+pub const DIRECTIVES_WAITING_MAX: usize = 16_384;
+/// Bytes of them.
+pub const DIRECTIVES_WAITING_BYTES_MAX: usize = 16 << 20;
+/// How long a member of a channel is remembered that nobody vouches for.
+pub const PRESENCE_TTL: Duration = Duration::from_secs(60);
+/// How often a node vouches for its members.
+pub const PRESENCE_REFRESH_PERIOD: Duration = Duration::from_secs(27);
 /// Latest time a subscribe is answered.
 pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(3);
 /// Latest time a publish is answered.
@@ -92,5 +121,67 @@ pub const API_BATCH_DEADLINE: Duration = Duration::from_secs(30);
 pub const IDEMPOTENCY_PERIOD: Duration = Duration::from_secs(300);
 /// Publications with an idempotency key that are remembered; the oldest makes room.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 262_144;
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Bytes of a publication's version epoch.
+pub const VERSION_EPOCH_BYTES_MAX: usize = 255;
+/// Bytes of publications that the answer to one API request takes out of histories.
+pub const API_HISTORY_BYTES_MAX: usize = 64 << 20;
 /// Sockets beyond the connection limit that are read at once in order to be refused; the next are dropped.
 pub const REFUSALS_AT_ONCE_MAX: u32 = 128;
+/// Channels whose history the embedded broker knows; the use of a further one is refused.
+pub const MEMORY_CHANNELS_MAX: usize = 1_000_000;
+/// Bytes of publications that the embedded broker keeps; a further one to be kept is refused.
+pub const MEMORY_HISTORY_BYTES_MAX: usize = 256 << 20;
+/// A connection to Redis must be open, encrypted and logged in within this time.
+pub const REDIS_CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// First pause before a connection to Redis is tried again; each further one is twice as long.
+pub const REDIS_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// Longest pause before a connection to Redis is tried again.
+pub const REDIS_PAUSE_MAX: Duration = Duration::from_millis(500);
+/// Quiet time on a connection to Redis after which a ping is sent.
+pub const REDIS_PING_INTERVAL: Duration = Duration::from_secs(1);
+/// A pub/sub connection that says nothing for this long after a ping is rebuilt.
+pub const REDIS_SILENCE_MAX: Duration = Duration::from_secs(3);
+/// Between two of the node's own probes through one primary.
+pub const REDIS_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// Probes missed one after the other after which a pub/sub connection is rebuilt.
+pub const REDIS_PROBES_MISSED_MAX: u32 = 3;
+/// How often that number is doubled at most, once for each rebuild after which no probe came back.
+pub const REDIS_PROBE_DOUBLINGS_MAX: u32 = 3;
+/// A node whose probe is missing for this long after a rebuild, while its commands are answered, is not ready.
+pub const REDIS_PROBE_MISSING_MAX: Duration = Duration::from_secs(10);
+/// Numbers tried as the hash tag of a probe, until one is in a slot of the primary's.
+pub const REDIS_PROBE_TAGS_MAX: u32 = 1 << 18;
+/// Bytes read at once from a pub/sub connection; the rest waits in the kernel.
+pub const REDIS_READ_BYTES: usize = 256 * 1024;
+/// Longest name or payload that is taken from a pub/sub connection.
+pub const REDIS_BULK_BYTES_MAX: usize = 32 << 20;
+/// Channels of one subscribe command.
+pub const REDIS_SUBSCRIBE_BATCH_MAX: usize = 512;
+/// How long a channel that nobody wants any more stays subscribed.
+pub const REDIS_LINGER: Duration = Duration::from_secs(5);
+/// Channels that stay subscribed though nobody wants them; the oldest makes room.
+pub const REDIS_LINGERING_MAX: usize = 65_536;
+/// Commands of one pipeline.
+pub const REDIS_PIPELINE_COMMANDS_MAX: usize = 4096;
+/// Bytes of one pipeline, unless a single command has more.
+pub const REDIS_PIPELINE_BYTES_MAX: usize = 4 << 20;
+/// Pipelines that await their answers on one connection.
+pub const REDIS_PIPELINES_MAX: usize = 16;
+/// Commands that are not answered yet, over all connections.
+pub const REDIS_COMMANDS_MAX: usize = 65_536;
+/// Their bytes.
+pub const REDIS_COMMANDS_BYTES_MAX: usize = 64 << 20;
+/// Times that a command which Redis turned down without carrying it out is sent again.
+pub const REDIS_REPEATS_MAX: u8 = 64;
+/// Time between two looks at which primaries a cluster has, when nothing seems to have changed.
+pub const REDIS_CLUSTER_LOOK: Duration = Duration::from_secs(30);
+/// Time between two looks at which primary the Sentinels name.
+pub const REDIS_SENTINEL_LOOK: Duration = Duration::from_secs(2);
+/// Addresses that a Redis URL may name.
+pub const REDIS_ADDRESSES_MAX: usize = 64;
+/// Primaries of one Redis Cluster.
+pub const REDIS_PRIMARIES_MAX: usize = 1000;
+/// Bytes of a file with a password.
+pub const REDIS_PASSWORD_BYTES_MAX: u64 = 64 * 1024;

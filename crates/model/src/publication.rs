@@ -97,15 +97,6 @@ impl From<BTreeMap<String, String>> for Tags {
     }
 }
 
-/// Which stream, and where in it. Positions of different epochs cannot be compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Identity of the stream: changes when what was counted is lost.
-    pub epoch: u32,
-    /// Number within the stream; the first publication has 1.
-    pub offset: u64,
-}
-
 /// Who published, as subscribers are told.
 #[derive(Debug, Clone)]
 pub struct ClientInfo {
@@ -117,6 +108,15 @@ pub struct ClientInfo {
     pub connection: Option<Box<RawJson>>,
     /// What the token says about the subscription.
     pub subscription: Option<Box<RawJson>>,
+}
+
+/// What a member of a channel did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Movement {
+    /// It came.
+    Join,
+    /// It went.
+    Leave,
 }
 
 /// One thing published to one channel.

@@ -25,11 +25,13 @@ pub enum Refusal {
     Expired,
     /// The command rate was exceeded.
     TooManyRequests,
+    /// The history no longer reaches back to the position, or is another one.
+    UnrecoverablePosition,
 }
 
 impl Refusal {
     /// Every refusal, in the order of [`Self::index`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Internal,
         Self::UnknownChannel,
         Self::PermissionDenied,
@@ -41,6 +43,7 @@ impl Refusal {
         Self::TokenExpired,
         Self::Expired,
         Self::TooManyRequests,
+        Self::UnrecoverablePosition,
     ];
 
     /// Position of the refusal in [`Self::ALL`].
@@ -62,6 +65,7 @@ impl Refusal {
             Self::TokenExpired => 109,
             Self::Expired => 110,
             Self::TooManyRequests => 111,
+            Self::UnrecoverablePosition => 112,
         }
     }
 
@@ -79,6 +83,7 @@ impl Refusal {
             Self::TokenExpired => "token expired",
             Self::Expired => "expired",
             Self::TooManyRequests => "too many requests",
+            Self::UnrecoverablePosition => "unrecoverable position",
         }
     }
 

@@ -5,7 +5,7 @@ mod event;
 mod object;
 mod publication;
 
-use model::{ChannelName, CloseReason, Position, Publication};
+use model::{ChannelName, ClientInfo, CloseReason, Movement, Position, Publication};
 use protocol::{Adapter, Event, Frame, FrameKind, Frames, Protocol, Taken};
 
 /// The native client protocol in JSON.
@@ -33,6 +33,16 @@ impl Protocol for CentrifugalJson {
         out: &mut Vec<u8>,
     ) {
         publication::write(channel, publication, position, out);
+    }
+
+    fn encode_movement(
+        &self,
+        channel: &ChannelName,
+        movement: Movement,
+        member: &ClientInfo,
+        out: &mut Vec<u8>,
+    ) {
+        publication::write_movement(channel, movement, member, out);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who translates: a protocol opens one adapter per connection.
 
-use model::{ChannelName, CloseReason, Position, Publication, RequestId};
+use model::{ChannelName, ClientInfo, CloseReason, Movement, Position, Publication, RequestId};
 
 use crate::{Command, Event, Frame, FrameKind, Frames};
 
@@ -21,6 +21,16 @@ pub trait Protocol: Send + Sync {
         channel: &ChannelName,
         publication: &Publication,
         position: Option<Position>,
+        out: &mut Vec<u8>,
+    );
+
+    /// Writes that somebody came to a channel or went, as subscribers who want to know receive it: the payload of
+    /// one frame, shared by all of them.
+    fn encode_movement(
+        &self,
+        channel: &ChannelName,
+        movement: Movement,
+        member: &ClientInfo,
         out: &mut Vec<u8>,
     );
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use model::Payload;
+use model::{Payload, Since};
 
 /// What a client asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Command<'f> {
     Connect {
         /// The connection token, if one was given.
         token: Option<Cow<'f, str>>,
+        /// What the client last saw of channels that the server subscribes it to.
+        recoveries: Vec<(Cow<'f, str>, Since)>,
     },
     /// Asks for a subscription.
     Subscribe {
@@ -18,6 +20,10 @@ pub enum Command<'f> {
         channel: Cow<'f, str>,
         /// The subscription token, if one was given.
         token: Option<Cow<'f, str>>,
+        /// What the client last saw of the channel, if it wants what it missed.
+        recovery: Option<Recovery>,
+        /// Whether the client wants to be told who comes and goes.
+        wants_movements: bool,
     },
     /// Ends a subscription.
     Unsubscribe {
@@ -47,7 +53,18 @@ pub enum Command<'f> {
     Rpc,
     /// Sends something that expects no answer.
     Send,
-    /// Asks something about a channel that no namespace offers: presence, presence statistics, history.
+    /// Asks for a part of a channel's history.
+    History {
+        /// The channel, as the client wrote it.
+        channel: Cow<'f, str>,
+        /// From where on.
+        since: Option<Since>,
+        /// How many publications; `None` for as many as may be asked for.
+        limit: Option<u32>,
+        /// From new to old.
+        reverse: bool,
+    },
+    /// Asks who is subscribed to a channel, or how many are.
     Inquire {
         /// Which of them.
         kind: CommandKind,
@@ -56,6 +73,15 @@ pub enum Command<'f> {
     },
     /// Answers a ping.
     Pong,
+}
+
+/// What a client that subscribes again wants of what it missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    /// What it last saw.
+    pub since: Since,
+    /// Whether it would rather be refused than subscribed when not all of it is there.
+    pub is_strict: bool,
 }
 
 /// A command's kind, as metrics label it.
@@ -111,6 +137,7 @@ impl Command<'_> {
             Self::RefreshSubscription { .. } => CommandKind::RefreshSubscription,
             Self::Rpc => CommandKind::Rpc,
             Self::Send => CommandKind::Send,
+            Self::History { .. } => CommandKind::History,
             Self::Inquire { kind, .. } => *kind,
             Self::Pong => CommandKind::Pong,
         }

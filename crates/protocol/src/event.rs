@@ -1,7 +1,12 @@
 //! What a client is told, protocol-neutral. Publications are not here: they are encoded once for all
 //! subscribers, by `Protocol::encode`.
 
-use model::{ChannelName, ClientId, CloseReason, RawJson, Refusal, RequestId};
+use std::sync::Arc;
+
+use model::{
+    ChannelName, ClientId, ClientInfo, CloseReason, HistoryEntry, HistoryPage, Position, RawJson, Refusal,
+    RequestId,
+};
 
 /// What one client is told.
 #[derive(Debug)]
@@ -35,6 +40,29 @@ pub enum Event<'a> {
     Published {
         /// The command's number.
         request: RequestId,
+    },
+    /// A part of a channel's history.
+    History {
+        /// The command's number.
+        request: RequestId,
+        /// What was found.
+        page: &'a HistoryPage,
+    },
+    /// The members of a channel.
+    Presence {
+        /// The command's number.
+        request: RequestId,
+        /// Who they are, in no order.
+        members: &'a [Arc<ClientInfo>],
+    },
+    /// How many members a channel has.
+    PresenceCounted {
+        /// The command's number.
+        request: RequestId,
+        /// Connections.
+        clients: u32,
+        /// Users.
+        users: u32,
     },
     /// The connection was refreshed.
     Refreshed {
@@ -84,6 +112,22 @@ pub struct SubscriptionTerms<'a> {
     pub ttl: Option<u32>,
     /// What the token wants the client to know.
     pub data: Option<&'a RawJson>,
+    /// From where on the subscriber receives the channel's publications, if it can tell. With a recovery that
+    /// succeeded, what it said it had seen; the publications lead from there to the present.
+    pub position: Option<Position>,
+    /// What became of the wish to recover, if there was one.
+    pub recovery: Option<Recovered<'a>>,
+}
+
+/// What became of a recovery.
+#[derive(Debug, Clone, Copy)]
+pub enum Recovered<'a> {
+    /// Nothing is missing: these publications follow what the client has seen.
+    Whole(&'a [HistoryEntry]),
+    /// The last publication alone, as it was asked for; absent when there is none, or when it was seen.
+    Last(Option<&'a HistoryEntry>),
+    /// Something is missing, so nothing is repeated.
+    Failed,
 }
 
 /// A subscription that the server made.
@@ -102,6 +146,8 @@ pub enum UnsubscribeReason {
     Requested,
     /// The subscription's token ran out and was not refreshed.
     Expired,
+    /// Publications are missing.
+    InsufficientState,
 }
 
 impl UnsubscribeReason {
@@ -109,6 +155,7 @@ impl UnsubscribeReason {
     pub fn code(self) -> u16 {
         match self {
             Self::Requested => 2000,
+            Self::InsufficientState => 2500,
             Self::Expired => 2501,
         }
     }
@@ -118,6 +165,7 @@ impl UnsubscribeReason {
         match self {
             Self::Requested => "server unsubscribe",
             Self::Expired => "subscription expired",
+            Self::InsufficientState => "insufficient state",
         }
     }
 }

@@ -10,7 +10,7 @@ mod frame;
 mod variant;
 
 pub use adapter::{Adapter, Protocol, Taken};
-pub use command::{Command, CommandKind};
-pub use event::{Event, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
+pub use command::{Command, CommandKind, Recovery};
+pub use event::{Event, Recovered, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
 pub use frame::{Frame, FrameKind, Frames, Framing};
 pub use variant::{Encoder, Encoders, Variant};

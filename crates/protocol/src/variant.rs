@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::{ChannelName, Position, Publication};
+use model::{ChannelName, ClientInfo, Movement, Position, Publication};
 
 use crate::{Framing, Protocol};
 
@@ -46,8 +46,19 @@ impl Encoder {
     ) -> Bytes {
         let mut payload = Vec::with_capacity(publication.size() + Self::WRAPPING_BYTES);
         self.protocol.encode(channel, publication, position, &mut payload);
+        self.wrap(&payload)
+    }
+
+    /// That somebody came to a channel or went, as bytes for any number of sockets.
+    pub fn encode_movement(&self, channel: &ChannelName, movement: Movement, member: &ClientInfo) -> Bytes {
+        let mut payload = Vec::with_capacity(Self::WRAPPING_BYTES);
+        self.protocol.encode_movement(channel, movement, member, &mut payload);
+        self.wrap(&payload)
+    }
+
+    fn wrap(&self, payload: &[u8]) -> Bytes {
         let mut wrapped = Vec::with_capacity(payload.len() + Self::HEAD_BYTES);
-        self.framing.wrap(self.protocol.kind(), &payload, &mut wrapped);
+        self.framing.wrap(self.protocol.kind(), payload, &mut wrapped);
         Bytes::from(wrapped)
     }
 }

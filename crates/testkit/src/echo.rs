@@ -1,6 +1,6 @@
 //! A protocol that sends back what it gets: what conformance suites of the transport talk to.
 
-use model::{ChannelName, CloseReason, Position, Publication};
+use model::{ChannelName, ClientInfo, CloseReason, Movement, Position, Publication};
 use protocol::{Adapter, Event, Frame, FrameKind, Frames, Protocol, Taken};
 
 /// Every frame comes back as it is. There are no commands, so nobody can connect, subscribe or publish.
@@ -23,6 +23,10 @@ impl Protocol for Echo {
 
     fn encode(&self, _: &ChannelName, publication: &Publication, _: Option<Position>, out: &mut Vec<u8>) {
         out.extend_from_slice(publication.payload.as_bytes());
+    }
+
+    fn encode_movement(&self, _: &ChannelName, _: Movement, member: &ClientInfo, out: &mut Vec<u8>) {
+        out.extend_from_slice(member.user.as_bytes());
     }
 }
 

@@ -1,11 +1,14 @@
 //! Faults on request: a protocol that panics over one connection or in its worker's own loop, a broker that
 //! panics in its thread's own loop or holds it up.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use broker::{Broker, BrokerEvent, MemoryBroker, Ticket};
-use model::{ChannelName, CloseReason, Position, Publication};
+use broker::{Broker, BrokerEvent, MemoryBroker, PublishTerms, Ticket};
+use model::{
+    ChannelName, ClientInfo, CloseReason, HistoryRange, HistoryRules, Movement, Now, Position, Publication,
+};
 use protocol::{Adapter, Event, Frame, FrameKind, Frames, Protocol, Taken};
 
 /// Another protocol, but it panics over a frame that begins with `panic`, and over a publication of `"panic"`,
@@ -36,6 +39,16 @@ impl<P: Protocol> Protocol for PanickyProtocol<P> {
     ) {
         assert!(publication.payload.as_bytes() != b"\"panic\"", "a test asked for this panic");
         self.0.encode(channel, publication, position, out);
+    }
+
+    fn encode_movement(
+        &self,
+        channel: &ChannelName,
+        movement: Movement,
+        member: &ClientInfo,
+        out: &mut Vec<u8>,
+    ) {
+        self.0.encode_movement(channel, movement, member, out);
     }
 }
 
@@ -79,16 +92,38 @@ impl Broker for FaultyBroker {
         self.0.leave(channel);
     }
 
-    fn publish(&mut self, ticket: Ticket, channel: &ChannelName, publication: Publication) {
+    fn publish(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        publication: Publication,
+        terms: PublishTerms,
+    ) {
         match channel.as_str() {
             "panic" => panic!("a test asked for this panic"),
             "hang" => thread::sleep(Self::HANG),
             _ => {}
         }
-        self.0.publish(ticket, channel, publication);
+        self.0.publish(ticket, channel, publication, terms);
     }
 
-    fn poll(&mut self) -> Option<BrokerEvent> {
-        self.0.poll()
+    fn read(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, range: HistoryRange) {
+        self.0.read(ticket, channel, rules, range);
+    }
+
+    fn remove_history(&mut self, ticket: Ticket, channel: &ChannelName) {
+        self.0.remove_history(ticket, channel);
+    }
+
+    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position) {
+        self.0.renew_epoch(ticket, channel, rules, found);
+    }
+
+    fn announce(&mut self, channel: &ChannelName, movement: Movement, member: &Arc<ClientInfo>) {
+        self.0.announce(channel, movement, member);
+    }
+
+    fn poll(&mut self, now: Now) -> Option<BrokerEvent> {
+        self.0.poll(now)
     }
 }

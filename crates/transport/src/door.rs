@@ -24,6 +24,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use model::{WorkerId, limits};
 use protocol::Variant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -167,10 +168,11 @@ impl Door {
         .await;
         // However it ended, the worker counts it no longer as under way.
         self.wake.notify_one();
-        let Some(Takeover { variant, greeting }) = taken else {
-            return;
-        };
         let parts = connection.into_parts();
+        let Some(Takeover { variant, greeting }) = taken else {
+            // Boxed, so that handshakes that succeed need no room for it.
+            return Box::pin(part_from(parts.io.into_inner())).await;
+        };
         // Leaves tokio, and with it the memory that tokio keeps per socket.
         if let Ok(socket) = parts.io.into_inner().into_std() {
             let early = parts.read_buf;
@@ -274,6 +276,18 @@ impl Door {
         let paths: Vec<&str> = self.routes.iter().map(|route| route.path).collect();
         format!("not found: clients connect at {}\n", paths.join(", "))
     }
+}
+
+/// Ends a connection that was not taken over. Its peer may still be sending, and a socket that is dropped with
+/// unread input resets: then the peer would never see the answer.
+async fn part_from(mut stream: tokio::net::TcpStream) {
+    let mut unwanted = [0; 4096];
+    let part = async {
+        stream.shutdown().await.ok();
+        while stream.read(&mut unwanted).await.is_ok_and(|count| count > 0) {}
+    };
+    // Whoever has not noticed by then is reset.
+    drop(tokio::time::timeout(limits::LINGER_DEADLINE, part).await);
 }
 
 fn ready(response: Response<Body>) -> BoxFuture<Result<Response<Body>, Infallible>> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::ChannelName;
+use model::{ChannelName, ClientInfo, HistoryEntry, HistoryPage, Payload, Position, RawJson, Tags};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::fault::{ErrorObject, Fault};
 
@@ -13,7 +14,11 @@ use super::fault::{ErrorObject, Fault};
 #[serde(untagged)]
 pub(super) enum Answer {
     Empty(EmptyResult),
+    Publish(PublishResult),
     Broadcast(BroadcastResult),
+    History(HistoryResult),
+    Presence(PresenceResult),
+    PresenceStats(PresenceStatsResult),
     Channels(ChannelsResult),
     Info(InfoResult),
 }
@@ -29,6 +34,17 @@ pub(super) type Outcome = Result<Answer, Fault>;
 #[derive(Serialize, JsonSchema)]
 pub(super) struct EmptyResult {}
 
+/// It was published. With its position, if the channel has history and it was kept.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PublishResult {
+    /// Its number in the channel's history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) offset: Option<u64>,
+    /// Which history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) epoch: Option<String>,
+}
+
 /// What became of each channel's publication.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct BroadcastResult {
@@ -40,8 +56,70 @@ pub(super) struct BroadcastResult {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum BroadcastResponse {
-    Result(EmptyResult),
+    Result(PublishResult),
     Error(ErrorObject),
+}
+
+/// A part of a channel's history.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct HistoryResult {
+    /// What was asked for, in the order asked for.
+    pub(super) publications: Vec<KeptPublication>,
+    /// Which history.
+    pub(super) epoch: String,
+    /// The last number that was given away in it; 0 before the first publication.
+    pub(super) offset: u64,
+}
+
+/// A publication in a history.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct KeptPublication {
+    /// What was published.
+    #[serde(serialize_with = "spliced")]
+    #[schemars(with = "Value")]
+    data: Payload,
+    /// The client that published it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<Client>,
+    /// Its number.
+    offset: u64,
+    /// Words beside the payload.
+    #[serde(skip_serializing_if = "Tags::is_empty", serialize_with = "by_tag")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    tags: Tags,
+}
+
+/// The members of a channel.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PresenceResult {
+    /// The members by their connections' ids.
+    pub(super) presence: BTreeMap<String, Client>,
+}
+
+/// How many members a channel has.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PresenceStatsResult {
+    /// Connections.
+    pub(super) num_clients: u32,
+    /// Users; connections without a user count as one.
+    pub(super) num_users: u32,
+}
+
+/// A client.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Client {
+    /// The user; empty for clients without one.
+    user: String,
+    /// The connection.
+    client: String,
+    /// What others may see of the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
+    conn_info: Option<Box<RawJson>>,
+    /// What others may see of the subscription.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
+    chan_info: Option<Box<RawJson>>,
 }
 
 /// Channels with subscribers.
@@ -99,6 +177,52 @@ pub(super) struct NodeStats {
 pub(super) struct ProcessStats {
     /// Bytes of memory in use.
     pub(super) rss: u64,
+}
+
+impl From<Option<Position>> for PublishResult {
+    fn from(position: Option<Position>) -> Self {
+        Self {
+            offset: position.map(|position| position.offset),
+            epoch: position.map(|position| position.epoch.to_string()),
+        }
+    }
+}
+
+impl From<HistoryPage> for HistoryResult {
+    fn from(page: HistoryPage) -> Self {
+        Self {
+            publications: page.entries.into_iter().map(KeptPublication::from).collect(),
+            epoch: page.top.epoch.to_string(),
+            offset: page.top.offset,
+        }
+    }
+}
+
+impl From<HistoryEntry> for KeptPublication {
+    fn from(HistoryEntry { offset, publication }: HistoryEntry) -> Self {
+        let info = publication.publisher.as_deref().map(Client::from);
+        Self { data: publication.payload, info, offset, tags: publication.tags }
+    }
+}
+
+impl From<&ClientInfo> for Client {
+    fn from(client: &ClientInfo) -> Self {
+        Self {
+            user: client.user.to_string(),
+            client: client.client.to_string(),
+            conn_info: client.connection.clone(),
+            chan_info: client.subscription.clone(),
+        }
+    }
+}
+
+fn spliced<S: Serializer>(payload: &Payload, serializer: S) -> Result<S::Ok, S::Error> {
+    let json: &RawJson = serde_json::from_slice(payload.as_bytes()).expect("a payload is one JSON value");
+    json.serialize(serializer)
+}
+
+fn by_tag<S: Serializer>(tags: &Tags, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(tags.iter())
 }
 
 fn by_name<S: Serializer>(

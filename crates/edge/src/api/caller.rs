@@ -1,22 +1,26 @@
 //! One call: who calls, what the key allows, and which method answers.
 
+use std::sync::atomic::AtomicUsize;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::NamespaceId;
 use model::{ChannelName, ChannelNameError, Payload, PayloadError, RawJson, Refusal, limits};
 
 use super::Api;
-use super::answer::{Answer, Outcome};
+use super::answer::Outcome;
 use super::fault::Fault;
 use super::keys::Key;
 use super::method::Method;
-use super::request::{ChannelRequest, parse};
+use super::request::parse;
 
 /// A backend with a key, for the time of one request.
 #[derive(Clone, Copy)]
 pub(super) struct Caller<'a> {
     pub(super) api: &'a Api,
     pub(super) key: &'a Key,
+    /// Bytes of history that the answer may still take in.
+    pub(super) room: &'a AtomicUsize,
 }
 
 impl Caller<'_> {
@@ -32,17 +36,12 @@ impl Caller<'_> {
             Method::Refresh => self.refresh(parse(params)?).await,
             Method::Channels => self.channels(parse(params)?).await,
             Method::Info => self.info(parse(params)?).await,
-            Method::Presence | Method::PresenceStats | Method::History | Method::HistoryRemove => {
-                self.unavailable(&parse(params)?)
-            }
+            Method::History => self.history(parse(params)?).await,
+            Method::HistoryRemove => self.remove_history(parse(params)?).await,
+            Method::Presence => self.presence(parse(params)?).await,
+            Method::PresenceStats => self.presence_stats(parse(params)?).await,
             Method::Rpc => Err(Refusal::MethodNotFound.into()),
         }
-    }
-
-    /// A feature that no namespace has.
-    fn unavailable(self, request: &ChannelRequest<'_>) -> Result<Answer, Fault> {
-        self.channel("channel", &request.channel)?;
-        Err(Refusal::NotAvailable.into())
     }
 
     /// A channel that the caller may touch.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use auth::ServerGrant;
-use engine::{Expiry, Order, Target};
+use engine::{Expiry, Target};
 use model::{ClientId, CloseReason, Refusal, UnixTime, limits};
-use tokio::sync::oneshot;
 
 use super::answer::{Answer, Outcome};
 use super::caller::{Caller, spliced};
@@ -14,6 +13,7 @@ use super::request::{
     DisconnectReason, DisconnectRequest, RefreshRequest, SubscribeRequest, UnsubscribeRequest,
 };
 use super::text::Text;
+use crate::directive::{Directive, Wish};
 
 impl Caller<'_> {
     pub(super) async fn subscribe(self, request: SubscribeRequest<'_>) -> Outcome {
@@ -26,20 +26,13 @@ impl Caller<'_> {
         let info = spliced("info", request.info, &request.b64info)?;
         let data = spliced("data", request.data, &request.b64data)?;
         let grant = Arc::new(ServerGrant { channel, info, data });
-        self.order(target, |target, reply| Order::Subscribe {
-            target,
-            grant: Arc::clone(&grant),
-            expires,
-            reply,
-        })
-        .await
+        self.direct(target, Wish::Subscribe { grant, expires }).await
     }
 
     pub(super) async fn unsubscribe(self, request: UnsubscribeRequest<'_>) -> Outcome {
         let target = target(request.user, &request.client, &request.session)?;
         let (channel, _) = self.channel("channel", &request.channel)?;
-        self.order(target, |target, reply| Order::Unsubscribe { target, channel: channel.clone(), reply })
-            .await
+        self.direct(target, Wish::Unsubscribe { channel }).await
     }
 
     pub(super) async fn disconnect(self, request: DisconnectRequest<'_>) -> Outcome {
@@ -47,13 +40,7 @@ impl Caller<'_> {
         let reason = close_reason(request.disconnect)?;
         let spared = request.spared.unwrap_or_default();
         let spared: Arc<[ClientId]> = spared.iter().filter_map(|client| ClientId::parse(client)).collect();
-        self.order(target, |target, reply| Order::Disconnect {
-            target,
-            reason: reason.clone(),
-            spared: Arc::clone(&spared),
-            reply,
-        })
-        .await
+        self.direct(target, Wish::Disconnect { reason, spared }).await
     }
 
     pub(super) async fn refresh(self, request: RefreshRequest<'_>) -> Outcome {
@@ -64,19 +51,14 @@ impl Caller<'_> {
             (Some(false) | None, None) => Expiry::Never,
         };
         let info = spliced("info", request.info, "")?;
-        self.order(target, |target, reply| Order::Refresh { target, expiry, info: info.clone(), reply }).await
+        self.direct(target, Wish::Refresh { expiry, info }).await
     }
 
-    async fn order(
-        self,
-        target: Option<Target>,
-        order: impl Fn(Target, oneshot::Sender<()>) -> Order,
-    ) -> Outcome {
-        let Some(target) = target else {
-            return Ok(Answer::EMPTY);
-        };
-        let gathered = self.api.handle.gather(|reply| order(target.clone(), reply)).await;
-        if gathered.is_partial { Err(Refusal::Internal.into()) } else { Ok(Answer::EMPTY) }
+    async fn direct(self, target: Option<Target>, wish: Wish) -> Outcome {
+        if let Some(target) = target {
+            self.api.handle.direct(&Directive { target, wish }).await?;
+        }
+        Ok(Answer::EMPTY)
     }
 }
 

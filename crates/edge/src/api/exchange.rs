@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::Endpoint;
-use super::answer::Answer;
+use super::answer::{Answer, PublishResult};
 use super::fault::{ErrorObject, Fault, status};
 use super::method::Method;
 use crate::config::ErrorMode;
@@ -103,10 +103,16 @@ pub(super) fn success(answer: &Answer) -> Response {
         result: &'a Answer,
     }
     match answer {
-        Answer::Empty(_) => json(StatusCode::OK, Bytes::from_static(DONE)),
-        Answer::Broadcast(_) | Answer::Channels(_) | Answer::Info(_) => {
-            json(StatusCode::OK, encode(&Success { result: answer }))
+        Answer::Empty(_) | Answer::Publish(PublishResult { offset: None, epoch: None }) => {
+            json(StatusCode::OK, Bytes::from_static(DONE))
         }
+        Answer::Publish(_)
+        | Answer::Broadcast(_)
+        | Answer::History(_)
+        | Answer::Presence(_)
+        | Answer::PresenceStats(_)
+        | Answer::Channels(_)
+        | Answer::Info(_) => json(StatusCode::OK, encode(&Success { result: answer })),
     }
 }
 

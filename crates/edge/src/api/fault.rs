@@ -62,6 +62,7 @@ pub(super) fn status(refusal: Refusal) -> StatusCode {
         Refusal::UnknownChannel | Refusal::MethodNotFound => StatusCode::NOT_FOUND,
         Refusal::PermissionDenied => StatusCode::FORBIDDEN,
         Refusal::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::UnrecoverablePosition => StatusCode::RANGE_NOT_SATISFIABLE,
         Refusal::AlreadySubscribed
         | Refusal::LimitExceeded
         | Refusal::BadRequest
@@ -106,6 +107,7 @@ mod tests {
             (109, 400),
             (110, 400),
             (111, 429),
+            (112, 416),
         ];
         assert_eq!(told, expected);
     }

@@ -1,6 +1,5 @@
 //! What a node is called.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
 use model::Moment;
@@ -20,11 +19,10 @@ pub(crate) struct NodeIdentity {
 
 impl NodeIdentity {
     /// The node of this process, which is called after the machine and its first public port.
-    pub(crate) fn new(public: &[SocketAddr], version: &str, started: Moment) -> Self {
-        let roll = || RandomState::new().hash_one(started.millis());
+    pub(crate) fn new(uid: &str, public: &[SocketAddr], version: &str, started: Moment) -> Self {
         let port = public.first().map_or(0, SocketAddr::port);
         Self {
-            uid: format!("{:016x}{:016x}", roll(), roll()),
+            uid: uid.to_owned(),
             name: format!("{}:{port}", host_name().as_deref().unwrap_or("node")),
             version: version.to_owned(),
             started,

@@ -90,7 +90,11 @@ impl Method {
             Self::Refresh => Some(ApiMethod::Refresh),
             Self::Channels => Some(ApiMethod::Channels),
             Self::Info => Some(ApiMethod::Info),
-            Self::Presence | Self::PresenceStats | Self::History | Self::HistoryRemove | Self::Rpc => None,
+            Self::History => Some(ApiMethod::History),
+            Self::HistoryRemove => Some(ApiMethod::HistoryRemove),
+            Self::Presence => Some(ApiMethod::Presence),
+            Self::PresenceStats => Some(ApiMethod::PresenceStats),
+            Self::Rpc => None,
         }
     }
 }

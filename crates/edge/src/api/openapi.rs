@@ -7,12 +7,16 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::answer::{BroadcastResult, ChannelsResult, EmptyResult, InfoResult};
+use super::answer::{
+    BroadcastResult, ChannelsResult, EmptyResult, HistoryResult, InfoResult, PresenceResult,
+    PresenceStatsResult, PublishResult,
+};
 use super::fault::ErrorObject;
 use super::method::Method;
 use super::request::{
-    BroadcastRequest, ChannelsRequest, DisconnectRequest, InfoRequest, PublishRequest, RefreshRequest,
-    SubscribeRequest, UnsubscribeRequest,
+    BroadcastRequest, ChannelsRequest, DisconnectRequest, HistoryRemoveRequest, HistoryRequest, InfoRequest,
+    PresenceRequest, PresenceStatsRequest, PublishRequest, RefreshRequest, SubscribeRequest,
+    UnsubscribeRequest,
 };
 
 const ABOUT: &str = "Backends publish and act on connections. Every call is a POST with one JSON object and a key. \
@@ -92,10 +96,10 @@ impl Schemas {
         Self { requests, results: settings.for_serialize().into_generator() }
     }
 
-    fn operations(&mut self) -> [Operation; 8] {
+    fn operations(&mut self) -> [Operation; 12] {
         type Done = EmptyResult;
         [
-            self.operation::<PublishRequest<'_>, Done>(Method::Publish, "Publish to one channel"),
+            self.operation::<PublishRequest<'_>, PublishResult>(Method::Publish, "Publish to one channel"),
             self.operation::<BroadcastRequest<'_>, BroadcastResult>(
                 Method::Broadcast,
                 "Publish to several channels",
@@ -109,6 +113,19 @@ impl Schemas {
             self.operation::<RefreshRequest<'_>, Done>(
                 Method::Refresh,
                 "Change when a user's connections expire",
+            ),
+            self.operation::<HistoryRequest<'_>, HistoryResult>(Method::History, "Read a channel's history"),
+            self.operation::<HistoryRemoveRequest<'_>, Done>(
+                Method::HistoryRemove,
+                "Drop what is kept of a channel",
+            ),
+            self.operation::<PresenceRequest<'_>, PresenceResult>(
+                Method::Presence,
+                "List the members of a channel",
+            ),
+            self.operation::<PresenceStatsRequest<'_>, PresenceStatsResult>(
+                Method::PresenceStats,
+                "Count the members of a channel",
             ),
             self.operation::<ChannelsRequest<'_>, ChannelsResult>(
                 Method::Channels,
@@ -169,7 +186,7 @@ fn path(name: &str, summary: &str, request: Value, answer: Value, error: &Schema
                     "content": { "application/json": { "schema": answer } },
                 },
                 "400": {
-                    "description": "Not a request; in the error mode `transport` also errors 107, 108 and 110",
+                    "description": "Not a request; in the error mode `transport` also errors 106, 107, 108 and 110",
                     "content": bare("What is wrong with the body"),
                 },
                 "401": text("No key, or one that is not configured"),
@@ -180,6 +197,10 @@ fn path(name: &str, summary: &str, request: Value, answer: Value, error: &Schema
                 },
                 "408": text("The body did not arrive in time"),
                 "413": text("The body is too large"),
+                "416": {
+                    "description": "In the error mode `transport`: error 112",
+                    "content": { "application/json": { "schema": error } },
+                },
                 "500": {
                     "description": "In the error mode `transport`: error 100",
                     "content": { "application/json": { "schema": error } },

@@ -1,16 +1,15 @@
 //! Publishing: to one channel or to several, whose publications are all begun before the first is awaited.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use model::{Payload, RawJson, Refusal, Tags, limits};
+use broker::{PublishTerms, Version};
+use model::{Payload, Position, RawJson, Refusal, Tags, limits};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, BroadcastResponse, BroadcastResult, EmptyResult, Outcome};
+use super::answer::{Answer, BroadcastResponse, BroadcastResult, Outcome, PublishResult};
 use super::caller::{Caller, payload};
 use super::fault::Fault;
-use super::repeats::Attempt;
 use super::request::{BroadcastRequest, PublishRequest};
 use super::text::Text;
 
@@ -19,39 +18,46 @@ use super::text::Text;
 struct Content {
     payload: Payload,
     tags: Tags,
+    wishes: Wishes,
+}
+
+/// On what terms it goes, as far as these are the same for each channel.
+#[derive(Clone)]
+struct Wishes {
+    skip_history: bool,
+    idempotency_key: Option<Box<str>>,
+    version: Option<Version>,
 }
 
 /// A publication on its way into the broker.
-enum Begun {
-    Once(oneshot::Receiver<Result<(), Refusal>>),
-    Repeatable(Arc<Attempt>),
-}
+type Begun = oneshot::Receiver<Result<Option<Position>, Refusal>>;
 
 impl Caller<'_> {
     pub(super) async fn publish(self, request: PublishRequest<'_>) -> Outcome {
-        refuse_version(request.version)?;
-        let content = self.content(request.data, &request.b64data, request.tags)?;
-        let begun = self.begin("channel", &request.channel, content, &request.idempotency_key)?;
-        self.finish(begun, Instant::now() + limits::PUBLISH_DEADLINE).await?;
-        Ok(Answer::EMPTY)
+        let PublishRequest { version, version_epoch, idempotency_key, skip_history, .. } = request;
+        let wishes = Wishes::new(version, &version_epoch, &idempotency_key, skip_history)?;
+        let content = self.content(request.data, &request.b64data, request.tags, wishes)?;
+        let begun = self.begin("channel", &request.channel, content)?;
+        let position = finish(begun, Instant::now() + limits::PUBLISH_DEADLINE).await?;
+        Ok(Answer::Publish(position.into()))
     }
 
     pub(super) async fn broadcast(self, request: BroadcastRequest<'_>) -> Outcome {
-        refuse_version(request.version)?;
+        let BroadcastRequest { version, version_epoch, idempotency_key, skip_history, .. } = request;
+        let wishes = Wishes::new(version, &version_epoch, &idempotency_key, skip_history)?;
         let channels = listed(request.channels)?;
-        let content = self.content(request.data, &request.b64data, request.tags)?;
-        let begin =
-            |channel: &Text<'_>| self.begin("channels", channel, content.clone(), &request.idempotency_key);
+        let content = self.content(request.data, &request.b64data, request.tags, wishes)?;
+        let begin = |channel: &Text<'_>| self.begin("channels", channel, content.clone());
         let begun: Vec<Result<Begun, Fault>> = channels.iter().map(begin).collect();
         let deadline = Instant::now() + limits::PUBLISH_DEADLINE;
         let mut responses = Vec::with_capacity(begun.len());
         for begun in begun {
             let outcome = match begun {
-                Ok(begun) => self.finish(begun, deadline).await.map_err(Fault::from),
+                Ok(begun) => finish(begun, deadline).await.map_err(Fault::from),
                 Err(fault) => Err(fault),
             };
             responses.push(match outcome {
-                Ok(()) => BroadcastResponse::Result(EmptyResult {}),
+                Ok(position) => BroadcastResponse::Result(PublishResult::from(position)),
                 Err(fault) => BroadcastResponse::Error(fault.into_object()),
             });
         }
@@ -63,6 +69,7 @@ impl Caller<'_> {
         json: Option<&RawJson>,
         base64: &str,
         tags: Option<BTreeMap<String, String>>,
+        wishes: Wishes,
     ) -> Result<Content, Fault> {
         let Some(payload) = payload("data", json, base64)? else {
             return Err(Fault::field("data", "is missing or null: give data or b64data"));
@@ -80,44 +87,62 @@ impl Caller<'_> {
             );
             return Err(Fault::field("tags", what));
         }
-        Ok(Content { payload, tags })
+        Ok(Content { payload, tags, wishes })
     }
 
-    fn begin(self, field: &str, channel: &str, content: Content, key: &str) -> Result<Begun, Fault> {
-        let (channel, _) = self.channel(field, channel)?;
+    fn begin(self, field: &str, channel: &str, content: Content) -> Result<Begun, Fault> {
+        let (channel, namespace) = self.channel(field, channel)?;
+        let Content { payload, tags, wishes } = content;
+        let Wishes { skip_history, idempotency_key, version } = wishes;
         let handle = &self.api.handle;
-        let Content { payload, tags } = content;
-        if key.is_empty() {
-            return Ok(Begun::Once(handle.begin_publish(channel, payload, tags)?));
+        let history = handle.rules().history(namespace).filter(|_| !skip_history);
+        // There is nothing to compare a version with: the publication would not be held back.
+        if version.is_some() && history.is_none() {
+            let what = "needs history, which the channel's namespace does not keep: leave it out, or set \
+                        history_size and history_ttl";
+            return Err(Fault::field("version", what));
         }
-        let print = self.api.repeats.print(&channel, key);
-        let publish = || handle.begin_publish(channel, payload, tags);
-        Ok(Begun::Repeatable(self.api.repeats.begin(print, handle.clock().moment(), publish)?))
-    }
-
-    /// Awaits the outcome. Past the deadline the publication may or may not have been accepted.
-    async fn finish(self, begun: Begun, deadline: Instant) -> Result<(), Refusal> {
-        match begun {
-            Begun::Once(outcome) => match timeout_at(deadline, outcome).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
-            },
-            Begun::Repeatable(attempt) => {
-                let outcome = timeout_at(deadline, attempt.outcome()).await;
-                if let Ok(Err(_)) = outcome {
-                    self.api.repeats.forget(&attempt);
-                }
-                outcome.unwrap_or(Err(Refusal::Internal))
-            }
-        }
+        let terms = PublishTerms { history, idempotency_key, version };
+        Ok(handle.begin_publish(channel, payload, tags, terms)?)
     }
 }
 
-/// Without history there is nothing to compare a version with: the publication would not be held back.
-fn refuse_version(version: Option<u64>) -> Result<(), Fault> {
-    match version {
-        None | Some(0) => Ok(()),
-        Some(_) => Err(Fault::field("version", "needs history, which no channel has: leave it out")),
+impl Wishes {
+    fn new(
+        version: Option<u64>,
+        version_epoch: &str,
+        idempotency_key: &str,
+        skip_history: Option<bool>,
+    ) -> Result<Self, Fault> {
+        let texts = [
+            ("idempotency_key", idempotency_key, limits::IDEMPOTENCY_KEY_BYTES_MAX),
+            ("version_epoch", version_epoch, limits::VERSION_EPOCH_BYTES_MAX),
+        ];
+        for (field, text, most) in texts {
+            if text.len() > most {
+                let what = format_args!("has {} bytes, at most {most}", text.len());
+                return Err(Fault::field(field, what));
+            }
+        }
+        let skip_history = skip_history.unwrap_or(false);
+        let version = version.filter(|number| *number != 0);
+        if version.is_some() && skip_history {
+            let what = "needs history, which skip_history leaves out: give one of the two";
+            return Err(Fault::field("version", what));
+        }
+        Ok(Self {
+            skip_history,
+            idempotency_key: (!idempotency_key.is_empty()).then(|| idempotency_key.into()),
+            version: version.map(|number| Version { number, epoch: version_epoch.into() }),
+        })
+    }
+}
+
+/// Awaits the outcome. Past the deadline the publication may or may not have been accepted.
+async fn finish(begun: Begun, deadline: Instant) -> Result<Option<Position>, Refusal> {
+    match timeout_at(deadline, begun).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
     }
 }
 

@@ -41,17 +41,20 @@ pub(super) struct PublishRequest<'a> {
     /// A publication whose key was already accepted for the channel in the last five minutes is not published
     /// again, and answered as the first was.
     #[serde(borrow, default)]
+    #[schemars(length(max = 255))]
     pub(super) idempotency_key: Text<'a>,
-    /// Needs history; anything but 0 is refused.
+    /// The publisher's own number for what the channel shows. A publication that is not newer than the last one
+    /// with a version is not published, and answered with the channel's position. 0 for none; others need a
+    /// channel with history.
     #[serde(default)]
     pub(super) version: Option<u64>,
-    /// Without effect: belongs to `version`.
-    #[serde(default, rename = "version_epoch")]
-    #[schemars(with = "Option<String>")]
-    pub(super) _version_epoch: Option<IgnoredAny>,
-    /// Without effect: nothing is stored.
-    #[serde(default, rename = "skip_history")]
-    pub(super) _skip_history: Option<bool>,
+    /// What `version` counts in; a publication of another epoch is newer. Empty for any.
+    #[serde(borrow, default)]
+    #[schemars(length(max = 255))]
+    pub(super) version_epoch: Text<'a>,
+    /// Publishes without a position, past the channel's history.
+    #[serde(default)]
+    pub(super) skip_history: Option<bool>,
     /// Without effect: subscribers receive publications whole.
     #[serde(default, rename = "delta")]
     pub(super) _delta: Option<bool>,
@@ -77,17 +80,18 @@ pub(super) struct BroadcastRequest<'a> {
     pub(super) tags: Option<BTreeMap<String, String>>,
     /// As in publish, for each channel by itself.
     #[serde(borrow, default)]
+    #[schemars(length(max = 255))]
     pub(super) idempotency_key: Text<'a>,
-    /// Needs history; anything but 0 is refused.
+    /// As in publish, for each channel by itself.
     #[serde(default)]
     pub(super) version: Option<u64>,
-    /// Without effect: belongs to `version`.
-    #[serde(default, rename = "version_epoch")]
-    #[schemars(with = "Option<String>")]
-    pub(super) _version_epoch: Option<IgnoredAny>,
-    /// Without effect: nothing is stored.
-    #[serde(default, rename = "skip_history")]
-    pub(super) _skip_history: Option<bool>,
+    /// What `version` counts in; a publication of another epoch is newer. Empty for any.
+    #[serde(borrow, default)]
+    #[schemars(length(max = 255))]
+    pub(super) version_epoch: Text<'a>,
+    /// Publishes without positions, past the channels' histories.
+    #[serde(default)]
+    pub(super) skip_history: Option<bool>,
     /// Without effect: subscribers receive publications whole.
     #[serde(default, rename = "delta")]
     pub(super) _delta: Option<bool>,
@@ -129,7 +133,7 @@ pub(super) struct SubscribeRequest<'a> {
     /// The same as base64 of JSON. Goes before `data` unless it is empty.
     #[serde(borrow, default)]
     pub(super) b64data: Text<'a>,
-    /// Without effect: there is no history to recover from.
+    /// Without effect: the subscription begins with what is published next.
     #[serde(default, rename = "recover_since")]
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub(super) _recover_since: Option<IgnoredAny>,
@@ -220,6 +224,68 @@ pub(super) struct RefreshRequest<'a> {
     pub(super) info: Option<&'a RawJson>,
 }
 
+/// Read a channel's history.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["channel"]))]
+pub(super) struct HistoryRequest<'a> {
+    /// The channel.
+    #[serde(borrow, default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) channel: Text<'a>,
+    /// Most publications; more than 300, or -1, stands for 300. 0 or left out: the position alone.
+    #[serde(default)]
+    #[schemars(range(min = -1))]
+    pub(super) limit: Option<i64>,
+    /// What follows this position, or what precedes it in reverse. Left out: from the oldest publication, or
+    /// from the newest.
+    #[serde(borrow, default)]
+    pub(super) since: Option<SincePosition<'a>>,
+    /// From new to old.
+    #[serde(default)]
+    pub(super) reverse: Option<bool>,
+}
+
+/// A place in a history.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct SincePosition<'a> {
+    /// Number of a publication; 0, the place before the first, has nothing before it to be read in reverse.
+    #[serde(default)]
+    pub(super) offset: Option<u64>,
+    /// Which history. Empty for the present one.
+    #[serde(borrow, default)]
+    pub(super) epoch: Text<'a>,
+}
+
+/// Drop what is kept of a channel.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["channel"]))]
+pub(super) struct HistoryRemoveRequest<'a> {
+    /// The channel.
+    #[serde(borrow, default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) channel: Text<'a>,
+}
+
+/// List the members of a channel.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["channel"]))]
+pub(super) struct PresenceRequest<'a> {
+    /// The channel.
+    #[serde(borrow, default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) channel: Text<'a>,
+}
+
+/// Count the members of a channel.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["channel"]))]
+pub(super) struct PresenceStatsRequest<'a> {
+    /// The channel.
+    #[serde(borrow, default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) channel: Text<'a>,
+}
+
 /// List channels.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct ChannelsRequest<'a> {
@@ -231,13 +297,6 @@ pub(super) struct ChannelsRequest<'a> {
 /// List nodes.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct InfoRequest {}
-
-/// One channel, for features that are off.
-#[derive(Deserialize)]
-pub(super) struct ChannelRequest<'a> {
-    #[serde(borrow, default)]
-    pub(super) channel: Text<'a>,
-}
 
 /// Several calls in one request.
 #[derive(Deserialize)]

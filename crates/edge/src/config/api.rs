@@ -61,6 +61,14 @@ pub enum ApiMethod {
     Disconnect,
     /// Prolongs or ends a user's connections.
     Refresh,
+    /// Reads a channel's history.
+    History,
+    /// Drops what is kept of a channel.
+    HistoryRemove,
+    /// Lists the members of a channel.
+    Presence,
+    /// Counts the members of a channel.
+    PresenceStats,
     /// Lists channels.
     Channels,
     /// Lists nodes.

@@ -197,7 +197,7 @@ mod tests {
         check("namespace.chat.client_publish", Some("namespaces.chat.client_publish"));
         check("namespaces.chat.client_publsh", Some("namespaces.chat.client_publish"));
         check("api.keys.ci.alow.methods", Some("api.keys.ci.allow.methods"));
-        check("redis.address", None);
+        check("kafka.brokers", None);
         check("history", None);
     }
 
@@ -205,7 +205,7 @@ mod tests {
     fn the_nearest_section_is_found_among_sections() {
         let nearest = |text| Known::root().nearest(&SettingPath::parse(text), true);
         assert_eq!(nearest("clientt"), Some(SettingPath::parse("client")));
-        assert_eq!(nearest("redis"), None);
+        assert_eq!(nearest("kafka"), None);
     }
 
     fn check(unknown: &str, known: Option<&str>) {

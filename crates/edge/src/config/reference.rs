@@ -83,6 +83,9 @@ client_subscribe = true
 [namespaces.chat]
 client_subscribe = true
 subscriber_publish = true
+history_size = 100
+history_ttl = "10m"
+subscriber_history = true
 
 [namespaces.invoices]
 user_limited = true

@@ -1,5 +1,6 @@
 //! What settings must be beyond their types: bounds of quantities, and what holds between settings.
 
+use engine::NamespaceConfig;
 use model::{ByteSize, Period, Secret};
 
 use super::error::ConfigError;
@@ -16,6 +17,8 @@ const OUTBOX_SIZE_MAX: ByteSize = ByteSize::kib(1 << 20);
 const PUBLICATIONS_PER_OUTBOX_MIN: u64 = 4;
 const PING_INTERVAL_MAX: Period = Period::seconds(3600);
 const PONG_TIMEOUT_MIN: Period = Period::seconds(1);
+const HISTORY_TTL_MIN: Period = Period::seconds(1);
+const HISTORY_META_TTL_MAX: Period = Period::seconds(365 * 86_400);
 const DRAIN_DELAY_MAX: Period = Period::seconds(600);
 const DRAIN_WINDOW_MAX: Period = Period::seconds(3600);
 
@@ -26,8 +29,10 @@ pub(super) fn broken(config: &Config, origins: &Origins) -> Vec<ConfigError> {
     rules.publications();
     rules.heartbeat();
     rules.names();
+    rules.histories();
     rules.api_keys();
     rules.drain();
+    rules.redis();
     rules.broken
 }
 
@@ -121,6 +126,42 @@ impl Rules<'_> {
         }
     }
 
+    fn histories(&mut self) {
+        let config = self.config;
+        self.history(&SettingPath::parse("channels"), &config.channels);
+        for (name, namespace) in &config.namespaces {
+            self.history(&SettingPath::parse("namespaces").child(name), namespace);
+        }
+    }
+
+    fn history(&mut self, section: &SettingPath, namespace: &NamespaceConfig) {
+        let [size, ttl, meta_ttl] =
+            ["history_size", "history_ttl", "history_meta_ttl"].map(|name| section.child(name));
+        let &NamespaceConfig { history_size, history_ttl, history_meta_ttl, .. } = namespace;
+        if history_size > 0 && history_ttl < HISTORY_TTL_MIN {
+            let problem = format!(
+                "{history_ttl} is shorter than {HISTORY_TTL_MIN}, but `{size}` is {history_size}: write a longer \
+                 time, or set `{size}` to 0 for no history"
+            );
+            self.refuse_at(ttl.clone(), problem);
+        } else if history_size == 0 && history_ttl != Period::default() {
+            let problem = format!(
+                "0 keeps no history, but `{ttl}` is {history_ttl}: write a size, or set `{ttl}` to 0 for no \
+                 history"
+            );
+            self.refuse_at(size, problem);
+        }
+        if history_meta_ttl < history_ttl {
+            let problem =
+                format!("{history_meta_ttl} is shorter than `{ttl}` ({history_ttl}): write a longer time");
+            self.refuse_at(meta_ttl, problem);
+        } else if history_meta_ttl > HISTORY_META_TTL_MAX {
+            let problem =
+                format!("{history_meta_ttl} is longer than {HISTORY_META_TTL_MAX}: write a shorter one");
+            self.refuse_at(meta_ttl, problem);
+        }
+    }
+
     fn api_keys(&mut self) {
         let api = &self.config.api;
         let root = SettingPath::parse("api.keys");
@@ -154,6 +195,12 @@ impl Rules<'_> {
                 let problem = format!("{period} is longer than {longest}: write a shorter one");
                 self.refuse(setting, problem);
             }
+        }
+    }
+
+    fn redis(&mut self) {
+        if let Err(broker_redis::ConfigError { setting, reason }) = self.config.redis.verify() {
+            self.refuse(setting, reason);
         }
     }
 

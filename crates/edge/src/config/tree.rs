@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use broker_redis::RedisConfig;
 use engine::{ClientConfig, NamespaceConfig};
 use model::Period;
 use schemars::JsonSchema;
@@ -42,6 +43,8 @@ pub struct Config {
     pub token: auth::Config,
     /// The server API, through which backends publish.
     pub api: ApiConfig,
+    /// Redis, which connects nodes to one cluster and keeps histories. Without it, a node stands alone.
+    pub redis: RedisConfig,
     /// The rules of channels without a namespace. Without a rule, only what a token grants and what the server
     /// API does is possible.
     pub channels: NamespaceConfig,

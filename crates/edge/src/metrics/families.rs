@@ -1,5 +1,7 @@
 //! Prometheus families, built from plain counts.
 
+use std::time::Duration;
+
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 /// A family to be.
@@ -57,6 +59,16 @@ impl Family {
                 metric.set_counter(counter);
             }
         }
+        self.metrics.push(metric);
+        self
+    }
+
+    /// Adds the value of a gauge that tells a time.
+    pub(super) fn seconds(mut self, span: Duration) -> Self {
+        let mut gauge = Gauge::default();
+        gauge.set_value(span.as_secs_f64());
+        let mut metric = Metric::default();
+        metric.set_gauge(gauge);
         self.metrics.push(metric);
         self
     }

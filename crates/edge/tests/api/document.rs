@@ -62,15 +62,16 @@ impl Document {
         at: &str,
     ) -> Result<(), String> {
         let matching = || list(rule).iter().filter(|schema| self.check(value, schema, at).is_ok()).count();
-        let size = || rule.as_u64().expect("a bound is a number");
+        let bound = || rule.as_i64().expect("a bound is a number");
+        let size = || rule.as_u64().expect("a size is a number");
         let holds = match keyword {
             "description" | "default" | "format" => true,
             "$ref" => return self.check(value, self.target(rule), at),
             "type" => has_type(value, rule),
             "oneOf" => matching() == 1,
             "anyOf" => matching() > 0,
-            "minimum" => value.as_i64().is_none_or(|value| value >= size() as i64),
-            "maximum" => value.as_i64().is_none_or(|value| value <= size() as i64),
+            "minimum" => value.as_i64().is_none_or(|value| value >= bound()),
+            "maximum" => value.as_i64().is_none_or(|value| value <= bound()),
             "minLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 >= size()),
             "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= size()),
             "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= size()),
@@ -142,7 +143,11 @@ fn the_document_tells_right_from_wrong() {
         ("broadcast", r#"{"channels":["a"],"data":{}}"#),
         ("subscribe", r#"{"user":"","channel":"a","override":{"presence":{"value":true}}}"#),
         ("disconnect", r#"{"user":"a","disconnect":{"code":4000,"reason":"x"},"whitelist":["a"]}"#),
-        ("batch", r#"{"commands":[{"publish":{"channel":"a"}},{"info":{}}]}"#),
+        ("publish", r#"{"channel":"a","data":1,"version":2,"version_epoch":"x","skip_history":true}"#),
+        ("history", r#"{"channel":"a","limit":-1,"since":{"offset":1,"epoch":"x"},"reverse":true}"#),
+        ("history_remove", r#"{"channel":"a"}"#),
+        ("presence_stats", r#"{"channel":"a"}"#),
+        ("batch", r#"{"commands":[{"publish":{"channel":"a"}},{"history":{"channel":"a"}},{"info":{}}]}"#),
     ] {
         assert!(request(method, text), "{method} {text}");
     }
@@ -152,6 +157,12 @@ fn the_document_tells_right_from_wrong() {
         ("publish", r#"{"channel":""}"#),
         ("publish", r#"{"channel":"a","tags":{"a":1}}"#),
         ("publish", r#"{"channel":"a","version":-1}"#),
+        ("publish", r#"{"channel":"a","skip_history":1}"#),
+        ("history", r#"{"limit":1}"#),
+        ("history", r#"{"channel":"a","limit":-2}"#),
+        ("history", r#"{"channel":"a","since":{"offset":-1}}"#),
+        ("history", r#"{"channel":"a","since":5}"#),
+        ("history_remove", "{}"),
         ("broadcast", r#"{"channels":[]}"#),
         ("broadcast", r#"{"channels":"a"}"#),
         ("unsubscribe", r#"{"channel":"a"}"#),
@@ -164,6 +175,16 @@ fn the_document_tells_right_from_wrong() {
     let answer = |status, kind, text| {
         document.check_answer("publish", status, kind, &serde_json::from_str(text).expect("JSON")).is_ok()
     };
+    let history = |text| {
+        let value = serde_json::from_str(text).expect("JSON");
+        document.check_answer("history", 200, "application/json", &value).is_ok()
+    };
+    assert!(history(r#"{"result":{"publications":[],"epoch":"x","offset":0}}"#));
+    assert!(history(r#"{"result":{"publications":[{"data":1,"offset":1}],"epoch":"x","offset":1}}"#));
+    assert!(!history(r#"{"result":{"epoch":"x","offset":0}}"#));
+    assert!(!history(r#"{"result":{"publications":[{"data":1}],"epoch":"x","offset":1}}"#));
+    assert!(answer(200, "application/json", r#"{"result":{"offset":1,"epoch":"x"}}"#));
+    assert!(!answer(200, "application/json", r#"{"result":{"offset":"1"}}"#));
     assert!(answer(200, "application/json", r#"{"result":{}}"#));
     assert!(answer(200, "application/json", r#"{"error":{"code":102,"message":"unknown channel"}}"#));
     assert!(!answer(200, "application/json", "{}"));

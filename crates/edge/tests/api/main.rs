@@ -3,7 +3,9 @@
 mod batches;
 mod connections;
 mod document;
+mod history;
 mod listing;
 mod node;
+mod presence;
 mod publishing;
 mod refusals;

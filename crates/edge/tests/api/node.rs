@@ -9,7 +9,7 @@ use auth::{Algorithm, Claims, Signer};
 use edge::config::{AllowConfig, ApiKeyConfig, ApiMethod, Config};
 use edge::{Composition, Edge, Mode, NATIVE_PATH};
 use engine::NamespaceConfig;
-use model::{ByteSize, Secret};
+use model::{ByteSize, Period, Secret};
 use serde_json::{Value, json};
 use testkit::{Client, Received};
 
@@ -60,6 +60,15 @@ impl Node {
         for name in ["chat", "invoices"] {
             config.namespaces.insert(name.to_owned(), open.clone());
         }
+        let kept = NamespaceConfig { history_size: 100, history_ttl: Period::seconds(60), ..open };
+        config.namespaces.insert("kept".to_owned(), kept);
+        let room = NamespaceConfig {
+            client_subscribe: true,
+            presence: true,
+            presence_members_max: 2,
+            ..Default::default()
+        };
+        config.namespaces.insert("room".to_owned(), room);
         change(&mut config);
         let composition = Composition::new(&config, Mode::Embedded, "1.2.3");
         let edge = Edge::start(&config, composition).expect("the node starts");

@@ -15,16 +15,36 @@ fn a_failed_call_is_told_in_the_body() {
         ("publish", r#"{"channel":"a"}"#, 107, "bad request: data: is missing"),
         ("publish", r#"{"channel":"a","data":null}"#, 107, "bad request: data: is missing"),
         ("publish", r#"{"channel":"a","b64data":"!"}"#, 107, "bad request: b64data: is not base64"),
+        ("publish", r#"{"channel":"a","b64data":"aGk="}"#, 107, "bad request: b64data: does not hold one"),
+        ("publish", r#"{"channel":"a","data":1,"version":2}"#, 107, "bad request: version: needs history"),
         (
             "publish",
-            r#"{"channel":"a","b64data":"aGk="}"#,
+            r#"{"channel":"kept:a","data":1,"version":2,"skip_history":true}"#,
             107,
-            "bad request: b64data: does not hold one JSON",
+            "bad request: version: needs history, which skip_history leaves out",
         ),
-        ("publish", r#"{"channel":"a","data":1,"version":2}"#, 107, "bad request: version: needs history"),
         ("broadcast", r#"{"data":1}"#, 107, "bad request: channels: is missing"),
         ("broadcast", r#"{"channels":[],"data":1}"#, 107, "bad request: channels: is missing"),
-        ("broadcast", r#"{"channels":["a"],"data":1,"version":2}"#, 107, "bad request: version: "),
+        (
+            "broadcast",
+            r#"{"channels":["a"],"data":1,"version":2,"skip_history":true}"#,
+            107,
+            "bad request: version: ",
+        ),
+        ("history", "{}", 107, "bad request: channel: is missing"),
+        ("history", r#"{"channel":"news"}"#, 108, "not available"),
+        ("history", r#"{"channel":"unknown:1"}"#, 102, "unknown channel"),
+        (
+            "history",
+            r#"{"channel":"kept:a","since":{},"reverse":true}"#,
+            107,
+            "bad request: since.offset: is 0",
+        ),
+        ("history", r#"{"channel":"kept:a","since":{"epoch":"x"}}"#, 112, "unrecoverable position"),
+        ("history", r#"{"channel":"kept:a","since":{"epoch":"00000001"}}"#, 112, "unrecoverable position"),
+        ("history_remove", "{}", 107, "bad request: channel: is missing"),
+        ("history_remove", r#"{"channel":"news"}"#, 108, "not available"),
+        ("history_remove", r#"{"channel":"unknown:1"}"#, 102, "unknown channel"),
         ("subscribe", r#"{"channel":"a"}"#, 107, "bad request: user: is missing"),
         ("subscribe", r#"{"user":"a"}"#, 107, "bad request: channel: is missing"),
         ("subscribe", r#"{"user":"a","channel":"unknown:1"}"#, 102, "unknown channel"),
@@ -51,8 +71,8 @@ fn features_that_are_off_are_told_as_such() {
         assert_eq!(answer.status, 200);
         answer.json()["error"]["code"].as_u64().expect("an error")
     };
-    for method in ["presence", "presence_stats", "history", "history_remove"] {
-        assert_eq!(post(method, r#"{"channel":"news"}"#), 108, "{method}");
+    for method in ["presence", "presence_stats"] {
+        assert_eq!(post(method, r#"{"channel":"kept:a"}"#), 108, "{method}");
         assert_eq!(post(method, r#"{"channel":"unknown:1"}"#), 102, "{method}");
         assert_eq!(post(method, "{}"), 107, "{method}");
     }
@@ -107,7 +127,7 @@ fn bodies_have_bounds() {
     let node = Node::start(1);
     let key = [("X-API-Key", KEY)];
     let of_size = |size: usize| {
-        let request = json!({"channel": "news", "data": 1, "idempotency_key": "x".repeat(size)});
+        let request = json!({"channel": "news", "data": 1, "ignored": "x".repeat(size)});
         request.to_string().into_bytes()
     };
     // Base64 of the largest payload, and what may stand beside it.
@@ -121,7 +141,7 @@ fn bodies_have_bounds() {
         assert!(refused.body.contains("api.publication_size"), "{}", refused.body);
         node.check_status(method, &refused);
     }
-    let many = json!({"channels": ["news"], "data": 1, "idempotency_key": "x".repeat(single)});
+    let many = json!({"channels": ["news"], "data": 1, "ignored": "x".repeat(single)});
     assert_eq!(node.post("/api/broadcast", &key, many.to_string().as_bytes()).status, 200);
     let chunked = [key[0], ("Transfer-Encoding", "chunked")];
     let body = format!("{:x}\r\n{}\r\n0\r\n\r\n", single + 1, " ".repeat(single + 1));
@@ -148,9 +168,14 @@ fn failures_are_told_by_status_on_demand() {
         let answer = by_setting.post("/api/publish", &[("X-API-Key", KEY)], body.as_bytes());
         assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)));
     }
-    for (method, status) in [("presence", 400), ("rpc", 404)] {
+    for (method, status) in [("presence", 400), ("rpc", 404), ("history", 416), ("history_remove", 400)] {
         let path = format!("/api/{method}");
-        let answer = by_setting.post(&path, &[("X-API-Key", KEY)], br#"{"channel":"news"}"#);
+        let channel = if method == "history" { "kept:a" } else { "news" };
+        let request = json!({"channel": channel, "since": {"epoch": "another"}});
+        let answer = by_setting.post(&path, &[("X-API-Key", KEY)], request.to_string().as_bytes());
+        if method.starts_with("history") {
+            by_setting.check_status(method, &answer);
+        }
         assert_eq!(answer.status, status, "{method}");
     }
     let batch = by_setting.post("/api/batch", &[("X-API-Key", KEY)], br#"{"commands":[{"rpc":{}}]}"#);
@@ -203,6 +228,8 @@ fn a_limited_key_is_held_to_what_it_is_for() {
         ("publish", r#"{"channel":"chat:1","data":1}"#, "api.keys.billing.allow.namespaces"),
         ("disconnect", r#"{"user":"alice"}"#, "api.keys.billing.allow.methods"),
         ("info", "{}", "api.keys.billing.allow.methods"),
+        ("history", r#"{"channel":"invoices:1"}"#, "api.keys.billing.allow.methods"),
+        ("history_remove", r#"{"channel":"invoices:1"}"#, "api.keys.billing.allow.methods"),
     ] {
         let answer = post(method, body);
         assert_eq!((answer.status, answer.content_type()), (403, "text/plain; charset=utf-8"), "{method}");

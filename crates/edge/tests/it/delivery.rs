@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use model::{ChannelName, Position, Publication};
+use model::{ChannelName, ClientInfo, Movement, Position, Publication};
 use protocol::{Adapter, FrameKind, Protocol};
 use protocol_centrifugal::CentrifugalJson;
 
@@ -164,5 +164,9 @@ impl Protocol for Dialect {
 
     fn encode(&self, channel: &ChannelName, what: &Publication, at: Option<Position>, out: &mut Vec<u8>) {
         CentrifugalJson.encode(channel, what, at, out);
+    }
+
+    fn encode_movement(&self, channel: &ChannelName, what: Movement, who: &ClientInfo, out: &mut Vec<u8>) {
+        CentrifugalJson.encode_movement(channel, what, who, out);
     }
 }

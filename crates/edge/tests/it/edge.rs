@@ -9,6 +9,7 @@ use edge::config::Config;
 use edge::{Composition, Edge, Mode, StartError};
 use engine::{Order, ShardCounters};
 use model::{ChannelName, Period, Secret, UnixTime};
+use serde_json::{Value, json};
 use testkit::{Client, Metrics, eventually, holds_within, http};
 
 use crate::user::User;
@@ -47,6 +48,13 @@ pub(crate) fn edge() -> Setup {
 /// A token for a user, without an end.
 pub(crate) fn token(user: &str) -> String {
     sign(SECRET, &Claims::connection(user))
+}
+
+/// A token that subscribes its user to channels.
+pub(crate) fn token_with_channels(user: &str, channels: &[&str]) -> String {
+    let names: Vec<ChannelName> =
+        channels.iter().map(|name| ChannelName::parse(name).expect("a name")).collect();
+    sign(SECRET, &Claims::connection(user).channels(&names))
 }
 
 /// A token whose time is over.
@@ -132,9 +140,15 @@ impl Running {
     /// Publishes through the server API.
     pub(crate) fn publish(&self, channel: &str, payload: &str) {
         let body = format!("{{\"channel\":\"{channel}\",\"data\":{payload}}}");
+        assert_eq!(self.call("publish", &body), json!({"result": {}}));
+    }
+
+    /// Calls the server API.
+    pub(crate) fn call(&self, method: &str, body: &str) -> Value {
         let key = format!("X-API-Key: {API_KEY}\r\n");
-        let answer = http::post(self.internal, "/api/publish", &key, &body).expect("an answer");
-        assert_eq!((answer.status, answer.body.as_str()), (200, "{\"result\":{}}"));
+        let answer = http::post(self.internal, &format!("/api/{method}"), &key, body).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str(&answer.body).expect("JSON")
     }
 
     pub(crate) fn metrics(&self) -> Metrics {

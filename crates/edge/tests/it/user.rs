@@ -62,12 +62,16 @@ impl User {
         }
     }
 
+    /// The next push.
+    pub(crate) fn push(&mut self) -> Value {
+        serde_json::from_str(&self.line()).expect("JSON")
+    }
+
     /// The next publication: its channel and its payload as it was published.
     pub(crate) fn publication(&mut self) -> (String, String) {
-        let line = self.line();
-        let push: Value = serde_json::from_str(&line).expect("JSON");
+        let push = self.push();
         let payload = &push["push"]["pub"]["data"];
-        assert!(!payload.is_null(), "a publication was expected, not {line}");
+        assert!(!payload.is_null(), "a publication was expected, not {push}");
         (push["push"]["channel"].as_str().unwrap_or_default().to_owned(), payload.to_string())
     }
 

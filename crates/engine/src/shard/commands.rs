@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use auth::{ConnectionGrant, TokenRefusal, Verdict};
+use broker::PublishTerms;
 use model::{
     ChannelName, ClientInfo, CloseReason, Now, Payload, Publication, Refusal, RequestId, UnixTime, limits,
 };
 use protocol::{Command, CommandKind, Event};
 
 use super::Shard;
+use super::history::History;
+use super::subscribe::Wishes;
 use crate::connection::{Awaited, Origin, Pending, Phase};
 use crate::mail::{NodeRequest, PublishRequest, Publisher};
 use crate::notice::Denial;
-use crate::rules::{Asker, NamespaceId};
+use crate::rules::NamespaceId;
 
 /// How a command ended: granted and already answered, refused and to be answered, or to be answered later.
 pub(super) enum Outcome {
@@ -40,14 +43,14 @@ impl Shard {
             }
         }
         let outcome = match command {
-            Command::Connect { token } => self.on_connect(slot, request, token.as_deref(), now),
-            Command::Subscribe { channel, token } => self.on_subscribe(
-                slot,
-                request,
-                &channel,
-                token.as_deref().filter(|token| !token.is_empty()),
-                now,
-            ),
+            Command::Connect { token, recoveries } => {
+                self.on_connect(slot, request, token.as_deref(), &recoveries, now)
+            }
+            Command::Subscribe { channel, token, recovery, wants_movements } => {
+                let token = token.as_deref().filter(|token| !token.is_empty());
+                let wishes = Wishes { recovery, wants_movements };
+                self.on_subscribe(slot, request, &channel, token, wishes, now)
+            }
             Command::Unsubscribe { channel } => self.on_unsubscribe(slot, request, &channel),
             Command::Publish { channel, payload } => self.on_publish(slot, request, &channel, payload, now),
             Command::Refresh { token } => self.on_refresh(slot, request, &token, now),
@@ -56,7 +59,10 @@ impl Shard {
             }
             Command::Rpc => Outcome::Refused(Refusal::NotAvailable),
             Command::Send => self.close_for(slot, CloseReason::NotAvailable, now),
-            Command::Inquire { channel, .. } => self.on_inquiry(&channel),
+            Command::History { channel, since, limit, reverse } => {
+                self.on_history_asked(slot, request, &channel, History { since, limit, reverse }, now)
+            }
+            Command::Inquire { kind, channel } => self.on_inquiry(slot, request, kind, &channel, now),
             Command::Pong => self.on_pong(slot, now),
         };
         self.finish(slot, request, kind, outcome);
@@ -115,71 +121,9 @@ impl Shard {
         self.counters.commands[kind.index()][index] += 1;
     }
 
-    fn close_for(&mut self, slot: u32, reason: CloseReason, now: Now) -> Outcome {
+    pub(super) fn close_for(&mut self, slot: u32, reason: CloseReason, now: Now) -> Outcome {
         self.close(slot, reason, now);
         Outcome::Closed
-    }
-
-    fn on_connect(&mut self, slot: u32, request: RequestId, token: Option<&str>, now: Now) -> Outcome {
-        let Some(token) = token.filter(|token| !token.is_empty()) else {
-            if self.policy.client.insecure {
-                return self.on_granted(slot, request, anonymous(), now);
-            }
-            self.deny(Denial::NoToken);
-            return self.close_for(slot, CloseReason::BadRequest, now);
-        };
-        match self.policy.verifier.verify_connection(token, now.unix) {
-            Verdict::Granted(mut grant) => {
-                if self.policy.client.insecure {
-                    grant.expires = None;
-                }
-                self.on_granted(slot, request, grant, now)
-            }
-            Verdict::Refused(TokenRefusal::Expired) => {
-                self.deny(Denial::Token(TokenRefusal::Expired));
-                self.refuse_connect(slot, Refusal::TokenExpired)
-            }
-            Verdict::Refused(refusal) => {
-                self.deny(Denial::Token(refusal));
-                self.close_for(slot, CloseReason::InvalidToken, now)
-            }
-            Verdict::KeyUnknown(_) => {
-                self.deny(Denial::KeyUnknown);
-                self.close_for(slot, CloseReason::InvalidToken, now)
-            }
-        }
-    }
-
-    /// Turns a connect down: the connection stays, listens to nothing, and ends as stale.
-    pub(super) fn refuse_connect(&mut self, slot: u32, refusal: Refusal) -> Outcome {
-        self.tables.users.remove(slot, &mut self.tables.connections);
-        if let Some(connection) = self.tables.connections.get_mut(slot)
-            && let Phase::AwaitingConnect { due } = connection.phase
-        {
-            connection.phase = Phase::ConnectRefused { due };
-        }
-        Outcome::Refused(refusal)
-    }
-
-    /// Whether the connect command was turned down: what its client sent along with it is not to be done.
-    pub fn is_refused(&self, slot: u32) -> bool {
-        let phase = self.tables.connections.get(slot).map(|connection| connection.phase);
-        matches!(phase, Some(Phase::ConnectRefused { .. }))
-    }
-
-    fn on_granted(&mut self, slot: u32, request: RequestId, grant: ConnectionGrant, now: Now) -> Outcome {
-        if grant.subscriptions.len() > limits::CHANNELS_PER_CONNECTION_MAX {
-            return self.close_for(slot, CloseReason::ChannelLimit, now);
-        }
-        if grant.expires.is_some_and(|expires| expires <= now.unix) {
-            return self.refuse_connect(slot, Refusal::Expired);
-        }
-        self.tables.users.add(&grant.user, slot, &mut self.tables.connections);
-        if let Some(connection) = self.tables.connections.get_mut(slot) {
-            connection.info = grant.info;
-            connection.expires = seconds(grant.expires);
-        }
-        self.subscribe_at_connect(slot, request, grant.subscriptions, now)
     }
 
     fn on_publish(
@@ -211,7 +155,8 @@ impl Shard {
             accepted: now.moment,
         };
         let publisher = Publisher::Connection { connection, request };
-        let publish = PublishRequest { channel, namespace, publication, publisher };
+        let terms = PublishTerms { history: self.policy.rules.history(namespace), ..PublishTerms::default() };
+        let publish = PublishRequest { channel, namespace, publication, terms, publisher };
         self.ask_node(NodeRequest::Publish(Box::new(publish)), bytes);
         self.await_answer(slot, request, Awaited::Publish, now.tick_in(limits::PUBLISH_DEADLINE), now);
         Outcome::Pending
@@ -219,13 +164,7 @@ impl Shard {
 
     /// The channel a client wants to publish to, if it may.
     fn publish_target(&self, slot: u32, channel: &str) -> Result<(ChannelName, NamespaceId), Refusal> {
-        let channel = ChannelName::parse(channel).map_err(|_| Refusal::BadRequest)?;
-        let namespace = self.policy.rules.of(&channel)?;
-        let connection = self.tables.connections.get(slot).ok_or(Refusal::Internal)?;
-        let known = self.tables.channels.find(channel.as_str());
-        let is_subscribed =
-            known.is_some_and(|known| self.tables.channels.subscription(connection, known).is_some());
-        let asker = Asker { user: self.tables.users.name(&connection.user), is_subscribed };
+        let (channel, namespace, asker) = self.asker(slot, channel)?;
         self.policy.rules.may_publish(namespace, asker)?;
         Ok((channel, namespace))
     }
@@ -307,13 +246,6 @@ impl Shard {
         current == granted
     }
 
-    /// Presence and history: no namespace offers them.
-    fn on_inquiry(&self, channel: &str) -> Outcome {
-        let namespace = ChannelName::parse(channel).map_err(|_| Refusal::BadRequest);
-        let refusal = namespace.and_then(|name| self.policy.rules.of(&name)).err();
-        Outcome::Refused(refusal.unwrap_or(Refusal::NotAvailable))
-    }
-
     fn on_pong(&mut self, slot: u32, now: Now) -> Outcome {
         let interval = self.policy.client.ping_interval.0;
         let timeout = self.policy.client.pong_timeout.0;
@@ -328,11 +260,6 @@ impl Shard {
         self.arm(slot, now);
         Outcome::Granted
     }
-}
-
-/// What somebody without a token is granted where that is allowed.
-fn anonymous() -> ConnectionGrant {
-    ConnectionGrant { user: Box::from(""), info: None, expires: None, subscriptions: Vec::new() }
 }
 
 /// Seconds of the wall clock as connections keep them: 0 for never.

@@ -31,6 +31,8 @@ impl Shard {
         }
         self.lists.fired = fired;
         self.drain_some(now);
+        self.tell_lapsed(now);
+        self.vouch_for_some();
         self.uncork();
         self.settle(now);
     }
@@ -112,7 +114,7 @@ impl Shard {
     }
 
     /// The wait of a pending command is over: it is refused, and may be tried again.
-    fn give_up_waiting(&mut self, slot: u32, now: Now) {
+    pub(super) fn give_up_waiting(&mut self, slot: u32, now: Now) {
         let Some(pending) = self.tables.connections.get_mut(slot).and_then(|found| found.pending.take())
         else {
             return;
@@ -128,6 +130,8 @@ impl Shard {
                 CommandKind::Connect
             }
             Awaited::Publish => CommandKind::Publish,
+            Awaited::History => CommandKind::History,
+            Awaited::Inquiry(kind) => kind,
         };
         self.conclude(slot, pending.request, kind, Err(Refusal::Internal));
         self.resume(slot, pending.since, now);

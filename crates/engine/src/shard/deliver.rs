@@ -59,9 +59,21 @@ impl Shard {
                 Some(WorkerMail::Publication { channel, delivery }) => {
                     deliveries += self.deliver(channel, &delivery, now);
                 }
-                Some(WorkerMail::Joined { channel, name }) => self.on_joined(channel, name, now),
+                Some(WorkerMail::Joined { channel, name, last }) => self.on_joined(channel, name, last, now),
+                Some(WorkerMail::Severed { channel }) => self.on_severed(channel),
+                Some(WorkerMail::Broken { channel, last }) => self.on_broken(channel, last, now),
+                Some(WorkerMail::Recovered { channel, connection, request, outcome }) => {
+                    self.on_recovered(channel, connection, request, outcome, now);
+                }
                 Some(WorkerMail::Published { connection, request, outcome }) => {
                     self.on_published(connection, request, outcome, now);
+                }
+                Some(WorkerMail::Moved { channel, notice }) => self.tell_movement(channel, &notice, now),
+                Some(WorkerMail::Inquired { connection, request, outcome }) => {
+                    self.on_inquired(connection, request, outcome, now);
+                }
+                Some(WorkerMail::History { connection, request, outcome }) => {
+                    self.on_history(connection, request, outcome, now);
                 }
                 Some(WorkerMail::Order(order)) => self.on_order(*order, now),
                 None => break,
@@ -77,6 +89,11 @@ impl Shard {
         let Some(index) = self.tables.channels.resolve(key) else {
             return 0;
         };
+        if let Some(position) = delivery.position
+            && !self.is_next(index, position, now)
+        {
+            return 0;
+        }
         let Some(channel) = self.tables.channels.get(index) else {
             return 0;
         };
@@ -110,24 +127,34 @@ impl Shard {
     }
 
     fn on_published(&mut self, id: ConnectionId, request: RequestId, outcome: Result<(), Refusal>, now: Now) {
+        if self.end_wait(id, request, |what| matches!(what, Awaited::Publish), now) {
+            if outcome.is_ok() {
+                self.tell(id.slot, &Event::Published { request });
+            }
+            self.conclude(id.slot, request, CommandKind::Publish, outcome);
+        }
+    }
+
+    /// The command that a connection waits with is about to be answered; false when it no longer waits for it.
+    pub(super) fn end_wait(
+        &mut self,
+        id: ConnectionId,
+        request: RequestId,
+        is_meant: impl Fn(&Awaited) -> bool,
+        now: Now,
+    ) -> bool {
         if self.tables.connections.generation(id.slot) != id.generation {
-            return;
+            return false;
         }
         let Some(connection) = self.tables.connections.get_mut(id.slot) else {
-            return;
+            return false;
         };
-        let awaited = |pending: &&mut Box<Pending>| {
-            pending.request == request && matches!(pending.what, Awaited::Publish)
+        let awaited = |pending: &mut Box<Pending>| pending.request == request && is_meant(&pending.what);
+        let Some(pending) = connection.pending.take_if(awaited) else {
+            return false;
         };
-        let Some(since) = connection.pending.as_mut().filter(awaited).map(|pending| pending.since) else {
-            return;
-        };
-        connection.pending = None;
-        if outcome.is_ok() {
-            self.tell(id.slot, &Event::Published { request });
-        }
-        self.conclude(id.slot, request, CommandKind::Publish, outcome);
-        self.resume(id.slot, since, now);
+        self.resume(id.slot, pending.since, now);
+        true
     }
 
     /// A pending command was answered: its connection may be read again.

@@ -9,7 +9,7 @@ use protocol::{Event, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
 use super::Shard;
 use super::commands::{seconds, ttl};
 use super::subscribe::Terms;
-use crate::channels::{Channel, Subscription, Waiter};
+use crate::channels::{Channel, Waiter};
 use crate::connection::{Origin, Phase, Wanted};
 use crate::counters::ShardCounters;
 use crate::mail::{Expiry, Order, Target};
@@ -116,8 +116,8 @@ impl Shard {
             return;
         }
         let (info, data) = (grant.info.clone(), grant.data.clone());
-        let terms = Terms { origin: Origin::Api, expires, info, data };
-        match self.want(slot, &grant.channel, terms) {
+        let terms = Terms { origin: Origin::Api, expires, info, data, wants_movements: false };
+        match self.want(slot, &grant.channel, terms, None) {
             Ok((wanted, true)) => self.add_granted(slot, wanted, now),
             Ok((wanted, false)) => {
                 let generation = self.tables.connections.generation(slot);
@@ -141,15 +141,18 @@ impl Shard {
     }
 
     fn add_granted(&mut self, slot: u32, wanted: Wanted, now: Now) {
-        let Wanted { channel, origin, expires, info, data } = wanted;
+        let subscription = self.subscription_to(slot, &wanted);
+        let Wanted { channel, data, .. } = wanted;
         let Some(name) = self.tables.channels.get(channel).map(|channel| channel.name.clone()) else {
             return;
         };
-        if self.add_subscription(slot, Subscription::new(channel, origin, expires, info)).is_err() {
+        if self.add_subscription(slot, subscription).is_err() {
             return;
         }
-        let terms = SubscriptionTerms { ttl: None, data: data.as_deref() };
+        let position = self.position_told(channel);
+        let terms = SubscriptionTerms { data: data.as_deref(), position, ..SubscriptionTerms::default() };
         self.tell(slot, &Event::SubscriptionAdded(ServerSubscription { channel: &name, terms }));
+        self.enter(slot, channel);
         self.arm(slot, now);
     }
 

@@ -1,14 +1,14 @@
 //! Subscriptions: asked for, waiting for their channel to be joined, made, refreshed and ended.
 
-use auth::ServerGrant;
-use model::{ChannelName, Now, RawJson, Refusal, RequestId, UnixTime, limits};
-use protocol::{CommandKind, Event, ServerSubscription, SubscriptionTerms, UnsubscribeReason};
+use model::{ChannelName, Now, Position, RawJson, Refusal, RequestId, UnixTime, limits};
+use protocol::{CommandKind, Event, Recovery as Wish, SubscriptionTerms, UnsubscribeReason};
 
 use super::Shard;
 use super::commands::{Outcome, seconds, ttl};
 use super::tokens::Turned;
+use crate::RecoveryMode;
 use crate::channels::{ChannelKey, Standing, Subscription, Waiter};
-use crate::connection::{Awaited, Connection, Origin, Phase, Wanted};
+use crate::connection::{Awaited, Connection, Origin, Wanted};
 use crate::mail::NodeRequest;
 use crate::rules::{Asker, NamespaceId};
 use crate::slab::Slab;
@@ -20,6 +20,7 @@ impl Shard {
         request: RequestId,
         channel: &str,
         token: Option<&str>,
+        wishes: Wishes,
         now: Now,
     ) -> Outcome {
         let (name, namespace) = match self.subscribable(slot, channel) {
@@ -40,8 +41,10 @@ impl Shard {
         };
         let expires = grant.as_ref().and_then(|grant| grant.expires);
         let (info, data) = grant.map_or((None, None), |grant| (grant.info, grant.data));
-        let terms = Terms { origin: Origin::Client, expires, info, data };
-        match self.want(slot, &name, terms) {
+        let wants_movements = wishes.wants_movements;
+        let terms = Terms { origin: Origin::Client, expires, info, data, wants_movements };
+        let wish = wishes.recovery.filter(|_| self.policy.rules.recovery(namespace) != RecoveryMode::Off);
+        match self.want(slot, &name, terms, wish.map(|wish| (request, wish))) {
             Err(refusal) => Outcome::Refused(refusal),
             Ok((wanted, true)) => match self.make_subscription(slot, request, wanted, now) {
                 Ok(()) => Outcome::Granted,
@@ -76,12 +79,14 @@ impl Shard {
         self.policy.rules.may_subscribe(namespace, name, asker)
     }
 
-    /// Pins a channel for a subscription to come. True when it is joined already.
+    /// Pins a channel for a subscription to come. True when that can be made at once: the channel is joined, and
+    /// nothing of it is to be recovered.
     pub(super) fn want(
         &mut self,
         slot: u32,
         name: &ChannelName,
         terms: Terms,
+        wish: Option<(RequestId, Wish)>,
     ) -> Result<(Wanted, bool), Refusal> {
         if self.is_swamped() {
             return Err(Refusal::Internal);
@@ -93,7 +98,8 @@ impl Shard {
             let (worker, key) = (self.place.worker, self.tables.channels.key(channel));
             self.ask_node(NodeRequest::Join { worker, channel: name.clone(), key }, 0);
         }
-        let is_joined = match self.tables.channels.get_mut(channel).map(|channel| &mut channel.standing) {
+        let is_ready = match self.tables.channels.get_mut(channel).map(|channel| &mut channel.standing) {
+            _ if wish.is_some() => false,
             Some(Standing::Joining(waiters)) => {
                 make_room(waiters, &self.tables.connections);
                 waiters.push(Waiter { slot, generation });
@@ -101,90 +107,33 @@ impl Shard {
             }
             Some(Standing::Joined) | None => true,
         };
-        let Terms { origin, expires, info, data } = terms;
-        Ok((Wanted { channel, origin, expires: seconds(expires), info, data }, is_joined))
+        if let Some((request, wish)) = wish {
+            self.ask_recovery(slot, channel, request, wish.since);
+        }
+        let Terms { origin, expires, info, data, wants_movements } = terms;
+        let (expires, wish) = (seconds(expires), wish.map(|(_, wish)| wish));
+        Ok((Wanted { channel, origin, expires, info, data, wants_movements, wish, recovery: None }, is_ready))
     }
 
-    pub(super) fn subscribe_at_connect(
-        &mut self,
-        slot: u32,
-        request: RequestId,
-        grants: Vec<ServerGrant>,
-        now: Now,
-    ) -> Outcome {
-        let mut wanted: Vec<Wanted> = Vec::with_capacity(grants.len());
-        let mut outstanding = 0;
-        for grant in grants {
-            let known = self.tables.channels.find(grant.channel.as_str());
-            if known.is_some_and(|known| wanted.iter().any(|wanted| wanted.channel == known)) {
-                continue;
-            }
-            let terms = Terms { origin: Origin::Token, expires: None, info: grant.info, data: grant.data };
-            let namespace = self.policy.rules.of(&grant.channel);
-            match namespace.and_then(|_| self.want(slot, &grant.channel, terms)) {
-                Ok((entry, is_joined)) => {
-                    wanted.push(entry);
-                    outstanding += usize::from(!is_joined);
-                }
-                Err(refusal) => {
-                    wanted.into_iter().for_each(|wanted| self.let_go(wanted.channel));
-                    return self.refuse_connect(slot, refusal);
-                }
-            }
-        }
-        if outstanding == 0 {
-            self.complete_connect(slot, request, wanted, now);
-            return Outcome::Granted;
-        }
-        let what = Awaited::Connect { wanted, outstanding };
-        self.await_answer(slot, request, what, now.tick_in(limits::SUBSCRIBE_DEADLINE), now);
-        Outcome::Pending
-    }
-
-    /// Grants a connect whose channels are all joined.
-    pub(super) fn complete_connect(&mut self, slot: u32, request: RequestId, wanted: Vec<Wanted>, now: Now) {
-        let heartbeat = self.first_heartbeat(now);
-        let Some(connection) = self.tables.connections.get_mut(slot) else {
-            return;
-        };
-        connection.phase = Phase::Live;
-        connection.heartbeat.due = heartbeat;
-        let (client, expires) = (connection.client, connection.expires);
-        self.counters.connect_duration.observe(now.moment.since(connection.opened));
-        let mut told: Vec<(ChannelName, Option<Box<RawJson>>)> = Vec::with_capacity(wanted.len());
-        for Wanted { channel, origin, expires, info, data } in wanted {
-            if let Some(channel) = self.tables.channels.get(channel) {
-                told.push((channel.name.clone(), data));
-            }
-            let added = self.add_subscription(slot, Subscription::new(channel, origin, expires, info));
-            debug_assert!(added.is_ok(), "a connection that is not connected has no other subscriptions");
-        }
-        let subscriptions: Vec<ServerSubscription<'_>> = told
-            .iter()
-            .map(|(channel, data)| ServerSubscription {
-                channel,
-                terms: SubscriptionTerms { ttl: None, data: data.as_deref() },
-            })
-            .collect();
-        let ttl = ttl((expires != 0).then_some(UnixTime(i64::from(expires))), now);
-        let interval = self.policy.client.ping_interval.0.as_secs();
-        let ping = (interval > 0).then(|| u32::try_from(interval).unwrap_or(u32::MAX));
-        self.tell(slot, &Event::Connected { request, client, ttl, ping, subscriptions: &subscriptions });
-        self.arm(slot, now);
-    }
-
-    fn make_subscription(
+    pub(super) fn make_subscription(
         &mut self,
         slot: u32,
         request: RequestId,
         wanted: Wanted,
         now: Now,
     ) -> Result<(), Refusal> {
-        let Wanted { channel, origin, expires, info, data } = wanted;
-        self.add_subscription(slot, Subscription::new(channel, origin, expires, info))?;
+        let (channel, expires) = (wanted.channel, wanted.expires);
+        if wanted.is_too_little() {
+            self.let_go(channel);
+            return Err(Refusal::UnrecoverablePosition);
+        }
+        let subscription = self.subscription_to(slot, &wanted);
+        let told = self.told(wanted).ok_or(Refusal::Internal)?;
+        self.add_subscription(slot, subscription)?;
         let ttl = ttl((expires != 0).then_some(UnixTime(i64::from(expires))), now);
-        let terms = SubscriptionTerms { ttl, data: data.as_deref() };
+        let terms = SubscriptionTerms { ttl, ..told.terms() };
         self.tell(slot, &Event::Subscribed { request, terms });
+        self.enter(slot, channel);
         if expires != 0 {
             self.arm(slot, now);
         }
@@ -202,6 +151,7 @@ impl Shard {
             Refusal::LimitExceeded
         } else {
             self.tables.channels.subscribe(slot, connection, subscription);
+            self.forget_lapse_of(slot, channel);
             return Ok(());
         };
         self.let_go(channel);
@@ -209,14 +159,14 @@ impl Shard {
     }
 
     /// A join is in effect: whoever waited for it is served.
-    pub(super) fn on_joined(&mut self, key: ChannelKey, name: ChannelName, now: Now) {
+    pub(super) fn on_joined(&mut self, key: ChannelKey, name: ChannelName, last: Option<Position>, now: Now) {
         let Some(index) = self.tables.channels.resolve(key) else {
             return;
         };
         let Some(channel) = self.tables.channels.get_mut(index) else {
             return;
         };
-        channel.name = name;
+        (channel.name, channel.last) = (name, last);
         let standing = std::mem::replace(&mut channel.standing, Standing::Joined);
         let Standing::Joining(waiters) = standing else {
             return;
@@ -234,7 +184,7 @@ impl Shard {
         self.complete_orders(slot, channel, now);
     }
 
-    fn complete_pending(&mut self, slot: u32, channel: u32, now: Now) {
+    pub(super) fn complete_pending(&mut self, slot: u32, channel: u32, now: Now) {
         let Some(connection) = self.tables.connections.get_mut(slot) else {
             return;
         };
@@ -243,7 +193,7 @@ impl Shard {
         };
         let (request, since) = (pending.request, pending.since);
         let (kind, outcome) = match pending.what {
-            Awaited::Subscribe(wanted) if wanted.channel == channel => {
+            Awaited::Subscribe(wanted) if wanted.channel == channel && !wanted.awaits_recovery(channel) => {
                 (CommandKind::Subscribe, self.make_subscription(slot, request, wanted, now))
             }
             Awaited::Connect { wanted, outstanding: 1 } => {
@@ -255,7 +205,7 @@ impl Shard {
                 connection.pending = Some(pending);
                 return;
             }
-            what @ (Awaited::Subscribe(_) | Awaited::Publish) => {
+            what @ (Awaited::Subscribe(_) | Awaited::Publish | Awaited::History | Awaited::Inquiry(_)) => {
                 pending.what = what;
                 connection.pending = Some(pending);
                 return;
@@ -266,6 +216,7 @@ impl Shard {
     }
 
     pub(super) fn on_unsubscribe(&mut self, slot: u32, request: RequestId, channel: &str) -> Outcome {
+        self.forget_lapse(slot, channel);
         if let Some(channel) = self.tables.channels.find(channel)
             && self.end_subscription(slot, channel).is_some()
         {
@@ -279,6 +230,7 @@ impl Shard {
     pub(super) fn end_subscription(&mut self, slot: u32, channel: u32) -> Option<Subscription> {
         let connection = self.tables.connections.get_mut(slot)?;
         let ended = self.tables.channels.unsubscribe(connection, channel)?;
+        self.exit(slot, &ended);
         self.let_go(channel);
         Some(ended)
     }
@@ -324,7 +276,7 @@ impl Shard {
             Some(Awaited::Connect { wanted, .. }) => {
                 wanted.into_iter().for_each(|wanted| self.let_go(wanted.channel));
             }
-            Some(Awaited::Publish) | None => {}
+            Some(Awaited::Publish | Awaited::History | Awaited::Inquiry(_)) | None => {}
         }
     }
 }
@@ -347,6 +299,13 @@ pub(super) struct Terms {
     pub(super) expires: Option<UnixTime>,
     pub(super) info: Option<Box<RawJson>>,
     pub(super) data: Option<Box<RawJson>>,
+    pub(super) wants_movements: bool,
+}
+
+/// What a client wants beside the subscription itself.
+pub(super) struct Wishes {
+    pub(super) recovery: Option<Wish>,
+    pub(super) wants_movements: bool,
 }
 
 #[cfg(test)]

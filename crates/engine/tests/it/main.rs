@@ -2,9 +2,14 @@
 //! or chance chooses, with sockets that take as little as they like.
 
 mod broker;
+mod faulty_broker;
 mod full_mailbox;
+mod gaps;
+mod history;
+mod kept;
 mod naive;
 mod outboxes;
 mod protocol;
+mod repair;
 mod slots;
 mod world;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{Config, ServerGrant, Verifier};
-use broker::{Broker, MemoryBroker};
+use broker::{Broker, MemoryBroker, MemoryPresence, Presence, PublishTerms};
 use bytes::Bytes;
 use engine::{
     ClientConfig, Flush, Mailbox, NamespaceConfig, Node, NodeCounters, NodeRequest, Order, Place, Policy,
     Progress, PublishRequest, Publisher, Rules, Shard, ShardCounters, Target, WorkerMail, Written,
 };
 use model::{
-    ChannelName, ClientId, CloseReason, Moment, Now, Payload, Period, Publication, Refusal, UnixTime,
-    WorkerId, limits,
+    ChannelName, ClientId, CloseReason, Moment, Now, Payload, Period, Position, Publication, Refusal,
+    UnixTime, WorkerId, limits,
 };
 use protocol::{Encoders, Frame, FrameKind, Variant};
 use tokio::sync::oneshot::{self, Receiver};
@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) node_entries: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) outbox_bytes_total: usize,
+    /// The rules of the channels `kept:…`; those without a namespace keep nothing.
+    pub(crate) kept: NamespaceConfig,
 }
 
 impl Default for Setup {
@@ -38,6 +40,11 @@ impl Default for Setup {
             node_entries: limits::NODE_MAILBOX_ENTRIES_MAX,
             outbox_bytes: 1 << 20,
             outbox_bytes_total: 1 << 30,
+            kept: NamespaceConfig {
+                history_size: 10,
+                history_ttl: Period::seconds(60),
+                ..NamespaceConfig::default()
+            },
         }
     }
 }
@@ -76,13 +83,15 @@ impl World {
             command_burst: 1_000_000,
             ..ClientConfig::default()
         };
-        let rules = Rules::new(&NamespaceConfig::default(), &BTreeMap::new(), true);
+        let namespaces = BTreeMap::from([("kept".to_owned(), setup.kept)]);
+        let rules = Rules::new(&NamespaceConfig::default(), &namespaces, true);
         let policy = Arc::new(Policy {
             client,
             rules: rules.clone(),
             verifier: Verifier::new(&Config::default()).expect("no key is no fault"),
             outbox_bytes: setup.outbox_bytes,
             outbox_bytes_total: setup.outbox_bytes_total,
+            lapses_per_tick: 2,
         });
         let dice = RandomState::new();
         let mut encoders = Encoders::default();
@@ -90,7 +99,8 @@ impl World {
         let node_mail = mailbox(setup.node_entries);
         let mailboxes: Vec<_> =
             (0..setup.workers).map(|_| mailbox(limits::WORKER_MAILBOX_ENTRIES_MAX)).collect();
-        let node = Node::new(setup.broker, rules.clone(), encoders.clone(), mailboxes.clone(), dice.clone());
+        let brokers: (Box<dyn Broker>, Box<dyn Presence>) = (setup.broker, Box::new(MemoryPresence::new()));
+        let node = Node::new(brokers, rules.clone(), encoders.clone(), mailboxes.clone(), dice.clone());
         let workers = mailboxes.into_iter().enumerate().map(|(index, mailbox)| {
             let place = Place {
                 worker: WorkerId(index as u16),
@@ -152,9 +162,25 @@ impl World {
         }
     }
 
+    /// Lets time pass for the sequencer too, which acts at every tick.
+    pub(crate) fn pass_for_all(&mut self, span: Duration) {
+        for _ in 0..span.as_millis() / Moment::TICK.as_millis() {
+            self.pass(Moment::TICK);
+            self.settle();
+        }
+    }
+
+    /// Fills a worker's mailbox with publications of a channel that nobody has.
+    pub(crate) fn fill_mailbox(&self, worker: usize) {
+        let mailbox = &self.workers[worker].mailbox;
+        let (reply, _) = oneshot::channel();
+        let mut orders = vec![(WorkerMail::Order(Box::new(Order::Count(reply))), Some(1 << 30))];
+        assert!(mailbox.deliver(&mut orders).is_empty(), "there was room");
+    }
+
     /// The sequencer takes its mail.
     pub(crate) fn serve_node(&mut self) {
-        self.node.on_requests(&self.node_mail);
+        self.node.on_requests(&self.node_mail, now(self.passed));
     }
 
     /// A worker takes its mail and reads on where commands were answered. Nothing is written.
@@ -240,14 +266,20 @@ impl World {
     }
 
     /// A backend publishes.
-    pub(crate) fn publish(&self, channel_name: &str, payload: &str) -> Receiver<Result<(), Refusal>> {
+    pub(crate) fn publish(
+        &self,
+        channel_name: &str,
+        payload: &str,
+    ) -> Receiver<Result<Option<Position>, Refusal>> {
         let channel = channel(channel_name);
         let namespace = self.rules.of(&channel).expect("the channel has no namespace");
         let (reply, outcome) = oneshot::channel();
         let payload = Payload::parse_json(payload.as_bytes()).expect("a payload");
         let accepted = now(self.passed).moment;
         let publication = Publication { payload, publisher: None, tags: Default::default(), accepted };
-        let request = PublishRequest { channel, namespace, publication, publisher: Publisher::Api(reply) };
+        let terms = PublishTerms { history: self.rules.history(namespace), ..PublishTerms::default() };
+        let publisher = Publisher::Api(reply);
+        let request = PublishRequest { channel, namespace, publication, terms, publisher };
         self.node_mail.answer(NodeRequest::Publish(Box::new(request)));
         outcome
     }

@@ -1,9 +1,13 @@
 //! What one client is told, in JSON: replies carry the command's number, pushes stand alone.
 
-use model::{ClientId, CloseReason, Refusal, RequestId};
-use protocol::{Event, FrameKind, Frames, ServerSubscription, SubscriptionTerms};
+use std::slice;
+use std::sync::Arc;
+
+use model::{ClientId, ClientInfo, CloseReason, HistoryEntry, HistoryPage, Refusal, RequestId};
+use protocol::{Event, FrameKind, Frames, Recovered, ServerSubscription, SubscriptionTerms};
 
 use super::object::{self, Members};
+use super::publication;
 
 /// What clients are told about the server's version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,6 +31,18 @@ pub(super) fn write(event: &Event<'_>, frames: &mut Frames<'_>) {
             reply(frames, *request, |reply| reply.object("unsubscribe", |_| ()))
         }
         Event::Published { request } => reply(frames, *request, |reply| reply.object("publish", |_| ())),
+        Event::History { request, page } => reply(frames, *request, |reply| {
+            reply.object("history", |history| write_page(history, page));
+        }),
+        Event::Presence { request, members } => reply(frames, *request, |reply| {
+            reply.object("presence", |presence| write_members(presence, members));
+        }),
+        Event::PresenceCounted { request, clients, users } => reply(frames, *request, |reply| {
+            reply.object("presence_stats", |stats| {
+                stats.number("num_clients", (*clients).into());
+                stats.number("num_users", (*users).into());
+            });
+        }),
         Event::Refreshed { request, ttl } => reply(frames, *request, |reply| {
             reply.object("refresh", |refresh| write_expiry(refresh, *ttl));
         }),
@@ -39,12 +55,9 @@ pub(super) fn write(event: &Event<'_>, frames: &mut Frames<'_>) {
         Event::Ping => frames.push(FrameKind::Text, b"{}"),
         Event::SubscriptionAdded(added) => push(frames, |push| {
             push.text("channel", added.channel.as_str());
-            // The push has no members for an expiry.
-            push.object("subscribe", |subscribe| {
-                if let Some(data) = added.terms.data {
-                    subscribe.raw("data", data);
-                }
-            });
+            // The push has no members for an expiry or a recovery.
+            let terms = SubscriptionTerms { ttl: None, recovery: None, ..added.terms };
+            push.object("subscribe", |subscribe| write_terms(subscribe, &terms));
         }),
         Event::SubscriptionEnded { channel, reason } => push(frames, |push| {
             push.text("channel", channel.as_str());
@@ -103,9 +116,53 @@ fn write_connect(
 
 fn write_terms(result: &mut Members<'_>, terms: &SubscriptionTerms<'_>) {
     write_expiry(result, terms.ttl);
+    if let Some(position) = terms.position {
+        result.yes("recoverable");
+        result.plain("epoch", position.epoch);
+    }
+    if let Some(publications) = terms.recovery.and_then(recovered) {
+        if !publications.is_empty() {
+            publication::write_list(publications, result);
+        }
+        result.yes("recovered");
+    }
+    if let Some(position) = terms.position {
+        if position.offset > 0 {
+            result.number("offset", position.offset);
+        }
+        result.yes("positioned");
+    }
     if let Some(data) = terms.data {
         result.raw("data", data);
     }
+    if terms.recovery.is_some() {
+        result.yes("was_recovering");
+    }
+}
+
+/// What is repeated, if the recovery succeeded.
+fn recovered(recovery: Recovered<'_>) -> Option<&[HistoryEntry]> {
+    match recovery {
+        Recovered::Whole(entries) => Some(entries),
+        Recovered::Last(last) => Some(last.map_or(&[], slice::from_ref)),
+        Recovered::Failed => None,
+    }
+}
+
+// All three are told even when empty: client libraries read them without asking.
+fn write_page(history: &mut Members<'_>, page: &HistoryPage) {
+    publication::write_list(&page.entries, history);
+    history.plain("epoch", page.top.epoch);
+    history.number("offset", page.top.offset);
+}
+
+fn write_members(presence: &mut Members<'_>, members: &[Arc<ClientInfo>]) {
+    presence.object("presence", |listed| {
+        for member in members {
+            let name = member.client.to_string();
+            listed.named_object(&name, |info| publication::write_client(member, info));
+        }
+    });
 }
 
 fn write_expiry(result: &mut Members<'_>, ttl: Option<u32>) {

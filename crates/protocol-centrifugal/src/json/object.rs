@@ -68,6 +68,24 @@ impl Members<'_> {
         write(self.out, fill);
     }
 
+    /// Adds a list of objects; `fill` adds the members of each.
+    pub(super) fn objects<T>(
+        &mut self,
+        word: &'static str,
+        items: &[T],
+        mut fill: impl FnMut(&T, &mut Members<'_>),
+    ) {
+        self.word(word);
+        self.out.push(b'[');
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            write(self.out, |members| fill(item, members));
+        }
+        self.out.push(b']');
+    }
+
     /// Adds a text under a name from outside.
     pub(super) fn named_text(&mut self, name: &str, text: &str) {
         self.name(name);

@@ -1,6 +1,7 @@
-//! Publications as JSON subscribers receive them: the one frame that is written for all of them.
+//! Publications and movements in JSON: the one frame that is written for all subscribers, and lists out of a
+//! history.
 
-use model::{ChannelName, ClientInfo, Position, Publication};
+use model::{ChannelName, ClientInfo, HistoryEntry, Movement, Position, Publication};
 
 use super::object::{self, Members};
 
@@ -14,18 +15,45 @@ pub(super) fn write(
     object::write(out, |frame| {
         frame.object("push", |push| {
             push.text("channel", channel.as_str());
-            push.object("pub", |body| write_body(publication, position, body));
+            let offset = position.map(|position| position.offset);
+            push.object("pub", |body| write_body(publication, offset, body));
         });
     });
 }
 
-fn write_body(publication: &Publication, position: Option<Position>, body: &mut Members<'_>) {
+/// Writes the push that somebody came to a channel or went.
+pub(super) fn write_movement(
+    channel: &ChannelName,
+    movement: Movement,
+    member: &ClientInfo,
+    out: &mut Vec<u8>,
+) {
+    let word = match movement {
+        Movement::Join => "join",
+        Movement::Leave => "leave",
+    };
+    object::write(out, |frame| {
+        frame.object("push", |push| {
+            push.text("channel", channel.as_str());
+            push.object(word, |movement| movement.object("info", |info| write_client(member, info)));
+        });
+    });
+}
+
+/// Adds the list of publications that a result carries, each as its push would have told it.
+pub(super) fn write_list(entries: &[HistoryEntry], result: &mut Members<'_>) {
+    result.objects("publications", entries, |entry, body| {
+        write_body(&entry.publication, Some(entry.offset), body);
+    });
+}
+
+fn write_body(publication: &Publication, offset: Option<u64>, body: &mut Members<'_>) {
     body.value("data", publication.payload.as_bytes());
     if let Some(publisher) = &publication.publisher {
-        body.object("info", |info| write_publisher(publisher, info));
+        body.object("info", |info| write_client(publisher, info));
     }
-    if let Some(position) = position {
-        body.number("offset", position.offset);
+    if let Some(offset) = offset {
+        body.number("offset", offset);
     }
     if !publication.tags.is_empty() {
         body.object("tags", |tags| {
@@ -37,13 +65,13 @@ fn write_body(publication: &Publication, position: Option<Position>, body: &mut 
 }
 
 // User and client are told even when empty: client libraries read them without asking.
-fn write_publisher(publisher: &ClientInfo, info: &mut Members<'_>) {
-    info.text("user", &publisher.user);
-    info.plain("client", publisher.client);
-    if let Some(connection) = &publisher.connection {
+pub(super) fn write_client(client: &ClientInfo, info: &mut Members<'_>) {
+    info.text("user", &client.user);
+    info.plain("client", client.client);
+    if let Some(connection) = &client.connection {
         info.raw("conn_info", connection);
     }
-    if let Some(subscription) = &publisher.subscription {
+    if let Some(subscription) = &client.subscription {
         info.raw("chan_info", subscription);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use model::{CloseReason, Payload};
-use protocol::{Command, CommandKind};
+use model::limits::CHANNELS_PER_CONNECTION_MAX;
+use model::{ClaimedEpoch, CloseReason, Epoch, Payload, Since};
+use protocol::{Command, CommandKind, Recovery};
 
 use crate::record::commands;
 
@@ -16,7 +17,7 @@ fn each_word_is_a_command() {
         connect(Some("t")),
     );
     check(
-        r#"{"id":2,"subscribe":{"channel":"news","recover":true,"epoch":"x","offset":4,"flag":1}}"#,
+        r#"{"id":2,"subscribe":{"channel":"news","recoverable":true,"delta":"fossil","flag":1}}"#,
         2,
         subscribe("news", None),
     );
@@ -61,11 +62,97 @@ fn questions_about_a_channel_keep_their_kind() {
     let asked = |kind| Command::Inquire { kind, channel: "news".into() };
     check(r#"{"id":7,"presence":{"channel":"news"}}"#, 7, asked(CommandKind::Presence));
     check(r#"{"id":7,"presence_stats":{"channel":"news"}}"#, 7, asked(CommandKind::PresenceStats));
-    check(
-        r#"{"id":7,"history":{"channel":"news","limit":-1,"since":{"offset":4}}}"#,
-        7,
-        asked(CommandKind::History),
-    );
+}
+
+#[test]
+fn a_history_is_asked_for_in_part_or_for_its_top_alone() {
+    let asked = |since, limit, reverse| Command::History { channel: "news".into(), since, limit, reverse };
+    let cases = [
+        ("", asked(None, Some(0), false)),
+        (r#","limit":null,"since":null,"reverse":null"#, asked(None, Some(0), false)),
+        (r#","limit":0"#, asked(None, Some(0), false)),
+        (r#","limit":10,"reverse":true"#, asked(None, Some(10), true)),
+        (r#","limit":2147483647"#, asked(None, Some(2_147_483_647), false)),
+        (r#","limit":-1,"since":{}"#, asked(Some(since(0, ClaimedEpoch::Any)), None, false)),
+        (r#","limit":-2147483648"#, asked(None, None, false)),
+        (
+            r#","since":{"offset":18446744073709551615,"epoch":"00000007"}"#,
+            asked(Some(since(u64::MAX, ours(7))), Some(0), false),
+        ),
+        (
+            r#","since":{"offset":null,"epoch":"x"}"#,
+            asked(Some(since(0, ClaimedEpoch::Foreign)), Some(0), false),
+        ),
+    ];
+    for (members, command) in cases {
+        check(&format!("{{\"id\":7,\"history\":{{\"channel\":\"news\"{members}}}}}"), 7, command);
+    }
+}
+
+#[test]
+fn a_subscriber_says_what_it_last_saw_if_it_wants_the_rest() {
+    let cases = [
+        (r#""offset":4,"epoch":"00000007","flag":2"#, None),
+        (r#""recover":false,"offset":4,"epoch":"00000007","flag":2"#, None),
+        (r#""recover":null"#, None),
+        (r#""recover":true"#, Some((since(0, ClaimedEpoch::Any), false))),
+        (
+            r#""recover":true,"offset":null,"epoch":"","flag":null"#,
+            Some((since(0, ClaimedEpoch::Any), false)),
+        ),
+        (r#""recover":true,"offset":4,"epoch":"00000007""#, Some((since(4, ours(7)), false))),
+        (
+            r#""offset":18446744073709551615,"recover":true"#,
+            Some((since(u64::MAX, ClaimedEpoch::Any), false)),
+        ),
+        (r#""recover":true,"offset":4,"epoch":"xyAB""#, Some((since(4, ClaimedEpoch::Foreign), false))),
+        (r#""recover":true,"epoch":"\u00300000007""#, Some((since(0, ours(7)), false))),
+        // The first bit offers something else; those that nobody has named yet change nothing.
+        (r#""recover":true,"flag":1"#, Some((since(0, ClaimedEpoch::Any), false))),
+        (r#""recover":true,"flag":2"#, Some((since(0, ClaimedEpoch::Any), true))),
+        (r#""recover":true,"flag":3"#, Some((since(0, ClaimedEpoch::Any), true))),
+        (r#""recover":true,"flag":-3"#, Some((since(0, ClaimedEpoch::Any), false))),
+        (r#""recover":true,"flag":9223372036854775807"#, Some((since(0, ClaimedEpoch::Any), true))),
+    ];
+    for (members, recovery) in cases {
+        let recovery = recovery.map(|(since, is_strict)| Recovery { since, is_strict });
+        check(
+            &format!("{{\"id\":2,\"subscribe\":{{\"channel\":\"news\",{members}}}}}"),
+            2,
+            Command::Subscribe { channel: "news".into(), token: None, recovery, wants_movements: false },
+        );
+    }
+}
+
+#[test]
+fn a_client_that_connects_again_says_what_it_last_saw_of_each_channel() {
+    let cases = [
+        ("null", Vec::new()),
+        ("{}", Vec::new()),
+        (r#"{"a":{},"b":null,"c":{"recover":false,"offset":4},"d":{"offset":4,"epoch":"x"}}"#, Vec::new()),
+        (
+            r#"{"b":{"recover":true,"offset":4,"epoch":"00000007","flag":2},"a\n":{"recover":true}}"#,
+            vec![("b".into(), since(4, ours(7))), ("a\n".into(), since(0, ClaimedEpoch::Any))],
+        ),
+    ];
+    for (subs, recoveries) in cases {
+        check(
+            &format!("{{\"id\":1,\"connect\":{{\"subs\":{subs}}}}}"),
+            1,
+            Command::Connect { token: None, recoveries },
+        );
+    }
+}
+
+#[test]
+fn no_more_recoveries_are_kept_than_a_connection_may_have_channels() {
+    let subs: Vec<String> = (0..3 * CHANNELS_PER_CONNECTION_MAX)
+        .map(|number| format!("\"{number}\":{{\"recover\":{},\"offset\":{number}}}", number % 2 == 0))
+        .collect();
+    let payload = format!("{{\"id\":1,\"connect\":{{\"subs\":{{{}}}}}}}", subs.join(","));
+    let even = (0..).step_by(2).take(CHANNELS_PER_CONNECTION_MAX);
+    let recoveries = even.map(|number| (number.to_string().into(), since(number, ClaimedEpoch::Any)));
+    check(&payload, 1, Command::Connect { token: None, recoveries: recoveries.collect() });
 }
 
 #[test]
@@ -88,7 +175,7 @@ fn an_object_is_read_leniently_where_its_meaning_is_plain() {
 #[test]
 fn commands_of_one_frame_come_in_order() {
     let payload = "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"rpc\":{}}\r\n{}\n";
-    let expected = vec![(1, Command::Connect { token: None }), (2, Command::Rpc), (0, Command::Pong)];
+    let expected = vec![(1, connect(None)), (2, Command::Rpc), (0, Command::Pong)];
     assert_eq!(commands(payload.as_bytes()), (expected, Ok(())));
 }
 
@@ -106,8 +193,11 @@ fn plain_texts_are_borrowed_from_the_frame() {
     let (taken, _) = commands(br#"{"id":1,"subscribe":{"channel":"news","token":"t"}}"#);
     assert!(matches!(
         taken[..],
-        [(1, Command::Subscribe { channel: Cow::Borrowed("news"), token: Some(Cow::Borrowed("t")) })]
+        [(1, Command::Subscribe { channel: Cow::Borrowed("news"), token: Some(Cow::Borrowed("t")), .. })]
     ));
+    let (taken, _) = commands(br#"{"id":1,"connect":{"subs":{"news":{"recover":true}}}}"#);
+    let [(1, Command::Connect { recoveries, .. })] = &taken[..] else { panic!("{taken:?}") };
+    assert!(matches!(recoveries[..], [(Cow::Borrowed("news"), _)]));
 }
 
 const BAD_REQUESTS: &[&[u8]] = &[
@@ -139,9 +229,21 @@ const BAD_REQUESTS: &[&[u8]] = &[
     br#"{"id":1,"connect":{"token":1}}"#,
     br#"{"id":1,"connect":{"token":"a","token":"b"}}"#,
     br#"{"id":1,"connect":{"token":"\ud800"}}"#,
+    br#"{"id":1,"connect":{"subs":[]}}"#,
+    br#"{"id":1,"connect":{"subs":{"news":[true]}}}"#,
+    br#"{"id":1,"connect":{"subs":{"news":{"recover":1}}}}"#,
+    br#"{"id":1,"connect":{"subs":{"news":{"offset":-1}}}}"#,
     br#"{"id":1,"subscribe":{}}"#,
     br#"{"id":1,"subscribe":{"channel":""}}"#,
     br#"{"id":1,"subscribe":{"channel":null}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","recover":"true"}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","offset":"4"}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","offset":4.5}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","offset":-1}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","offset":18446744073709551616}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","offset":4,"offset":4}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","epoch":7}}"#,
+    br#"{"id":1,"subscribe":{"channel":"news","flag":9223372036854775808}}"#,
     br#"{"id":1,"unsubscribe":{"channel":""}}"#,
     br#"{"id":1,"publish":{"data":{}}}"#,
     br#"{"id":1,"publish":{"channel":"news","data":}}"#,
@@ -149,6 +251,13 @@ const BAD_REQUESTS: &[&[u8]] = &[
     br#"{"id":1,"presence":{}}"#,
     br#"{"id":1,"presence_stats":{}}"#,
     br#"{"id":1,"history":{"channel":""}}"#,
+    br#"{"id":1,"history":{"limit":1}}"#,
+    br#"{"id":1,"history":{"channel":"news","limit":2147483648}}"#,
+    br#"{"id":1,"history":{"channel":"news","limit":1.5}}"#,
+    br#"{"id":1,"history":{"channel":"news","since":4}}"#,
+    br#"{"id":1,"history":{"channel":"news","since":[4,"x"]}}"#,
+    br#"{"id":1,"history":{"channel":"news","since":{"offset":-4}}}"#,
+    br#"{"id":1,"history":{"channel":"news","reverse":1}}"#,
     br#"{"id":1,"refresh":{}}"#,
     br#"{"id":1,"refresh":{"token":""}}"#,
     br#"{"id":1,"sub_refresh":{"token":"t"}}"#,
@@ -198,11 +307,20 @@ fn check_bad(payload: &[u8]) {
 }
 
 fn connect(token: Option<&str>) -> Command<'_> {
-    Command::Connect { token: token.map(Into::into) }
+    Command::Connect { token: token.map(Into::into), recoveries: Vec::new() }
 }
 
 fn subscribe<'f>(channel: &'f str, token: Option<&'f str>) -> Command<'f> {
-    Command::Subscribe { channel: channel.into(), token: token.map(Into::into) }
+    let token = token.map(Into::into);
+    Command::Subscribe { channel: channel.into(), token, recovery: None, wants_movements: false }
+}
+
+fn since(offset: u64, epoch: ClaimedEpoch) -> Since {
+    Since { offset, epoch }
+}
+
+fn ours(number: u32) -> ClaimedEpoch {
+    ClaimedEpoch::Of(Epoch::new(number))
 }
 
 fn publish<'f>(channel: &'f str, payload: Option<&str>) -> Command<'f> {

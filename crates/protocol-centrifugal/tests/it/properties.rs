@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{ChannelName, ClientId, ClientInfo, Moment, Payload, Position, Publication, RawJson, RequestId};
+use model::{
+    ChannelName, ClaimedEpoch, ClientId, ClientInfo, Epoch, HistoryEntry, HistoryPage, Moment, Payload,
+    Position, Publication, RawJson, RequestId, Since,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use protocol::{Command, CommandKind, Event, Protocol as _, ServerSubscription, SubscriptionTerms};
+use protocol::{
+    Command, CommandKind, Event, Protocol as _, Recovered, Recovery, ServerSubscription, SubscriptionTerms,
+};
 use protocol_centrifugal::CentrifugalJson;
 use serde_json::{Value, json};
 
@@ -57,7 +62,7 @@ proptest! {
         offset in proptest::option::of(1..u64::MAX),
     ) {
         let publication = publication(&payload, &user, &info, &tags);
-        let position = offset.map(|offset| Position { epoch: 1, offset });
+        let position = offset.map(position);
         let mut out = Vec::new();
         CentrifugalJson.encode(&name(&channel), &publication, position, &mut out);
         prop_assert!(!out.iter().any(|byte| matches!(byte, b'\n' | b'\r')));
@@ -79,7 +84,7 @@ proptest! {
     #[test]
     fn a_reply_is_one_line_of_json(channel in "[ -z|~]{1,255}", data in json_value(), ttl in 1..u32::MAX) {
         let (name, raw) = (name(&channel), pretty(&data));
-        let terms = SubscriptionTerms { ttl: Some(ttl), data: Some(&raw) };
+        let terms = SubscriptionTerms { ttl: Some(ttl), data: Some(&raw), ..SubscriptionTerms::default() };
         let line = told(&Event::Connected {
             request: RequestId(1),
             client: client(),
@@ -92,6 +97,51 @@ proptest! {
         let expected = json!({"expires": true, "ttl": ttl, "data": data});
         prop_assert_eq!(&reply["connect"]["subs"][&channel], &expected);
     }
+
+    #[test]
+    fn a_list_tells_of_each_publication_what_its_push_does(
+        entries in vec(entry(), 0..4),
+        top in any::<u64>(),
+    ) {
+        let news = name("news");
+        let pushed: Vec<Value> = entries.iter().map(|entry| pushed(&news, entry)).collect();
+        let request = RequestId(1);
+
+        let terms = SubscriptionTerms {
+            position: Some(position(top)),
+            recovery: Some(Recovered::Whole(&entries)),
+            ..SubscriptionTerms::default()
+        };
+        let mut expected = json!({
+            "recoverable": true, "epoch": "00000001", "positioned": true,
+            "recovered": true, "was_recovering": true,
+        });
+        if top > 0 {
+            expected["offset"] = json!(top);
+        }
+        if !pushed.is_empty() {
+            expected["publications"] = json!(pushed);
+        }
+        let line = told(&Event::Subscribed { request, terms });
+        prop_assert_eq!(line.matches(['\n', '\r']).count(), 1);
+        let reply: Value = serde_json::from_str(&line).expect("a reply is JSON");
+        prop_assert_eq!(reply, json!({"id": 1, "subscribe": expected}));
+
+        let page = HistoryPage { top: position(top), entries };
+        let line = told(&Event::History { request, page: &page });
+        prop_assert_eq!(line.matches(['\n', '\r']).count(), 1);
+        let reply: Value = serde_json::from_str(&line).expect("a reply is JSON");
+        let expected = json!({"publications": pushed, "epoch": "00000001", "offset": top});
+        prop_assert_eq!(reply, json!({"id": 1, "history": expected}));
+    }
+}
+
+/// What the push of a publication tells of it.
+fn pushed(channel: &ChannelName, entry: &HistoryEntry) -> Value {
+    let mut out = Vec::new();
+    CentrifugalJson.encode(channel, &entry.publication, Some(position(entry.offset)), &mut out);
+    let mut frame: Value = serde_json::from_slice(&out).expect("a frame is JSON");
+    frame["push"]["pub"].take()
 }
 
 /// A command and its number.
@@ -99,16 +149,29 @@ fn asked() -> impl Strategy<Value = (u32, Command<'static>)> {
     let text = || "\\PC{1,12}|[a-z:#$]{1,12}|[\\x00-\\x7f]{1,12}";
     let token = || proptest::option::of(text().prop_map(Into::into));
     let channel = || text().prop_map(Into::into);
-    let kind =
-        prop::sample::select(vec![CommandKind::Presence, CommandKind::PresenceStats, CommandKind::History]);
+    let kind = prop::sample::select(vec![CommandKind::Presence, CommandKind::PresenceStats]);
+    // By name, because that is the order in which they are written below.
+    let recoveries = btree_map(text(), since(), 0..4)
+        .prop_map(|by_name| by_name.into_iter().map(|(name, since)| (name.into(), since)).collect());
+    let recovery = proptest::option::of(
+        (since(), any::<bool>()).prop_map(|(since, is_strict)| Recovery { since, is_strict }),
+    );
+    let limit = proptest::option::of(prop_oneof![Just(0), 0..=i32::MAX.cast_unsigned()]);
     let payload = proptest::option::of(
         json_value()
             .prop_filter("null is nothing", |value| !value.is_null())
             .prop_map(|value| Payload::parse_json(value.to_string().as_bytes()).expect("a payload")),
     );
     let numbered = prop_oneof![
-        token().prop_map(|token| Command::Connect { token }),
-        (channel(), token()).prop_map(|(channel, token)| Command::Subscribe { channel, token }),
+        (token(), recoveries).prop_map(|(token, recoveries)| Command::Connect { token, recoveries }),
+        (channel(), token(), recovery, any::<bool>()).prop_map(
+            |(channel, token, recovery, wants_movements)| Command::Subscribe {
+                channel,
+                token,
+                recovery,
+                wants_movements
+            }
+        ),
         channel().prop_map(|channel| Command::Unsubscribe { channel }),
         (channel(), payload).prop_map(|(channel, payload)| Command::Publish { channel, payload }),
         text().prop_map(|token| Command::Refresh { token: token.into() }),
@@ -117,6 +180,8 @@ fn asked() -> impl Strategy<Value = (u32, Command<'static>)> {
             token: token.unwrap_or_default(),
         }),
         Just(Command::Rpc),
+        (channel(), proptest::option::of(since()), limit, any::<bool>())
+            .prop_map(|(channel, since, limit, reverse)| Command::History { channel, since, limit, reverse }),
         (kind, channel()).prop_map(|(kind, channel)| Command::Inquire { kind, channel }),
     ];
     prop_oneof![
@@ -134,8 +199,26 @@ fn frame_of(batch: &[(u32, Command<'_>)]) -> String {
 
 fn as_written(request: u32, command: &Command<'_>) -> Value {
     let body = match command {
-        Command::Connect { token } => json!({"token": token}),
-        Command::Subscribe { channel, token } => json!({"channel": channel, "token": token, "recover": true}),
+        Command::Connect { token, recoveries } => {
+            let subs: BTreeMap<_, _> = recoveries
+                .iter()
+                .map(|(channel, since)| (channel, since_as_written(*since, json!({"recover": true}))))
+                .collect();
+            json!({"token": token, "subs": subs})
+        }
+        Command::Subscribe { channel, token, recovery, wants_movements } => {
+            let mut body = json!({"channel": channel, "token": token, "flag": 1});
+            body["recover"] = json!(recovery.is_some());
+            body["join_leave"] = json!(wants_movements);
+            match recovery {
+                Some(Recovery { since, is_strict }) => {
+                    let mut body = since_as_written(*since, body);
+                    body["flag"] = json!(if *is_strict { 3 } else { 1 });
+                    body
+                }
+                None => body,
+            }
+        }
         Command::Unsubscribe { channel } => json!({"channel": channel}),
         Command::Publish { channel, payload } => {
             let payload = payload.as_ref().map(Payload::as_bytes);
@@ -147,11 +230,51 @@ fn as_written(request: u32, command: &Command<'_>) -> Value {
         Command::RefreshSubscription { channel, token } => json!({"channel": channel, "token": token}),
         Command::Rpc => json!({"method": "x"}),
         Command::Send => return json!({"send": {"data": 1}}),
+        Command::History { channel, since, limit, reverse } => {
+            let since = since.map(|since| since_as_written(since, json!({})));
+            let limit = limit.map_or(-1, i64::from);
+            json!({"channel": channel, "since": since, "limit": limit, "reverse": reverse})
+        }
         Command::Inquire { channel, .. } => json!({"channel": channel, "limit": 1}),
         Command::Pong => return json!({}),
     };
     let word = CommandKind::LABELS[command.kind().index()];
     json!({"id": request, word: body})
+}
+
+fn since() -> impl Strategy<Value = Since> {
+    let epoch = prop_oneof![
+        Just(ClaimedEpoch::Any),
+        any::<u32>().prop_map(|number| ClaimedEpoch::Of(Epoch::new(number))),
+        Just(ClaimedEpoch::Foreign),
+    ];
+    let offset = prop_oneof![any::<u64>(), Just(0), Just(u64::MAX)];
+    (offset, epoch).prop_map(|(offset, epoch)| Since { offset, epoch })
+}
+
+/// The object with offset and epoch in it.
+fn since_as_written(since: Since, mut body: Value) -> Value {
+    body["offset"] = json!(since.offset);
+    body["epoch"] = match since.epoch {
+        ClaimedEpoch::Any => Value::Null,
+        ClaimedEpoch::Of(epoch) => json!(epoch.to_string()),
+        ClaimedEpoch::Foreign => json!("elsewhere"),
+    };
+    body
+}
+
+fn entry() -> impl Strategy<Value = HistoryEntry> {
+    let tags = btree_map(any::<String>(), any::<String>(), 0..4);
+    (1..=u64::MAX, json_value(), any::<String>(), json_value(), tags).prop_map(
+        |(offset, payload, user, info, tags)| HistoryEntry {
+            offset,
+            publication: publication(&payload, &user, &info, &tags),
+        },
+    )
+}
+
+fn position(offset: u64) -> Position {
+    Position { epoch: Epoch::new(1), offset }
 }
 
 fn publication(payload: &Value, user: &str, info: &Value, tags: &BTreeMap<String, String>) -> Publication {

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use auth::ServerGrant;
+use broker::PublishTerms;
 use engine::{Expiry, NodeRequest, Order, PublishRequest, Publisher, Target, WorkerMail};
-use model::{ChannelName, CloseReason, Payload, Publication, RawJson, Refusal};
+use model::{ChannelName, CloseReason, Payload, Position, Publication, RawJson, Refusal};
 use tokio::sync::oneshot::{self, Receiver};
 
 use crate::script::period;
@@ -17,7 +18,7 @@ use crate::world::World;
 pub(crate) enum Answer {
     None,
     Done(Receiver<()>),
-    Published(Receiver<Result<(), Refusal>>),
+    Published(Receiver<Result<Option<Position>, Refusal>>),
     Refused(Refusal),
     Channels(Receiver<Vec<(ChannelName, usize)>>),
     Gauges,
@@ -97,7 +98,9 @@ impl World {
         let payload = Payload::parse_json(payload.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
         let publication =
             Publication { payload, publisher: None, tags: Default::default(), accepted: self.now().moment };
-        let request = PublishRequest { channel, namespace, publication, publisher: Publisher::Api(reply) };
+        let terms = PublishTerms { history: self.policy.rules.history(namespace), ..PublishTerms::default() };
+        let publisher = Publisher::Api(reply);
+        let request = PublishRequest { channel, namespace, publication, terms, publisher };
         let offered = self.node_mail.offer(NodeRequest::Publish(Box::new(request)), 0);
         assert!(offered.is_ok(), "the node's mailbox has room");
         Answer::Published(outcome)
@@ -111,7 +114,8 @@ impl Answer {
             Self::None => None,
             Self::Done(mut done) => done.try_recv().ok().map(|()| "= ok".to_owned()),
             Self::Published(mut outcome) => outcome.try_recv().ok().map(|outcome| match outcome {
-                Ok(()) => "= ok".to_owned(),
+                Ok(None) => "= ok".to_owned(),
+                Ok(Some(position)) => format!("= ok {}", position.offset),
                 Err(refusal) => refused(refusal),
             }),
             Self::Refused(refusal) => Some(refused(refusal)),

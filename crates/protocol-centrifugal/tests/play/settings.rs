@@ -65,6 +65,7 @@ impl Settings {
             rules: Rules::new(&read(&self.channels), &namespaces, client.insecure),
             verifier: Verifier::new(&token).expect("the secret is a key"),
             outbox_bytes,
+            lapses_per_tick: 1,
             outbox_bytes_total: match client.outbox_total.as_usize() {
                 0 => OUTBOX_TOTAL,
                 bytes => bytes,

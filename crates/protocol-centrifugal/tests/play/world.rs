@@ -6,7 +6,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::MemoryBroker;
+use broker::{MemoryBroker, MemoryPresence};
 use bytes::Bytes;
 use engine::{Flush, Mailbox, Node, NodeRequest, Place, Policy, Progress, Shard, WorkerMail, Written};
 use model::{Moment, Now, UnixTime, WorkerId, limits};
@@ -63,7 +63,7 @@ impl World {
         let variant = encoders.add(Arc::new(CentrifugalJson), &Lines);
         let dice = RandomState::new();
         let node = Node::new(
-            Box::new(MemoryBroker::new(1)),
+            (Box::new(MemoryBroker::new(1)), Box::new(MemoryPresence::new())),
             policy.rules.clone(),
             encoders.clone(),
             vec![Arc::clone(&worker_mail)],
@@ -124,7 +124,7 @@ impl World {
         let shard = self.shard.count();
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         self.node_mail.answer(NodeRequest::Count(reply));
-        self.node.on_requests(&self.node_mail);
+        self.node.on_requests(&self.node_mail, now(self.passed));
         let node = answer.try_recv().expect("the node counts at once");
         [
             shard.connections,
@@ -219,7 +219,7 @@ impl World {
         loop {
             let mut moved = self.shard.on_mail(self.now());
             if !self.is_node_paused {
-                self.node.on_requests(&self.node_mail);
+                self.node.on_requests(&self.node_mail, now(self.passed));
             }
             self.shard.take_resumed(&mut Vec::new());
             for index in 0..self.clients.len() {

@@ -4,7 +4,7 @@
 use super::Violation;
 use super::source::Source;
 
-const RIM: [&str; 6] = ["transport", "edge", "bench", "cli", "testkit", "xtask"];
+const RIM: [&str; 7] = ["broker-redis", "transport", "edge", "bench", "cli", "testkit", "xtask"];
 
 const SOCKET: &str = "sockets belong to transport and edge: take bytes in, hand bytes out";
 const CLOCK: &str = "time is a parameter here: take `now`";

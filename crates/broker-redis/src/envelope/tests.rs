@@ -1,0 +1,235 @@
+//! What goes into an envelope comes out of it, and nothing else does.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const PAYLOAD_BYTES_MAX: usize = 1024;
+
+fn opened(bytes: &[u8]) -> Opened {
+    publication_in(open(bytes, PAYLOAD_BYTES_MAX, Moment::default()).expect("well formed"))
+}
+
+fn publication_in(content: Content) -> Opened {
+    match content {
+        Content::Publication(opened) => opened,
+        Content::Movement(movement, _) => panic!("{movement:?} is no publication"),
+    }
+}
+
+fn refused(bytes: &[u8]) -> Malformed {
+    open(bytes, PAYLOAD_BYTES_MAX, Moment::default()).expect_err("no publication")
+}
+
+fn envelope(fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut out = vec![MAGIC, VERSION];
+    fields.iter().for_each(|(id, bytes)| append(*id, bytes, &mut out));
+    out
+}
+
+#[test]
+fn a_movement_names_who_moved() {
+    let member = ClientInfo {
+        user: "alice".into(),
+        client: ClientId::new(7),
+        connection: Some(RawJson::from_string("[1]".to_owned()).expect("JSON")),
+        subscription: None,
+    };
+    for which in [Movement::Join, Movement::Leave] {
+        let mut body = Vec::new();
+        encode_movement(which, &member, "n1", &mut body);
+        match open(&body, PAYLOAD_BYTES_MAX, Moment::default()) {
+            Ok(Content::Movement(movement, who)) => {
+                assert_eq!((movement, &*who.user, who.client), (which, "alice", member.client));
+                assert_eq!(who.connection.as_ref().map(|info| info.get()), Some("[1]"));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(open_kept(&body, PAYLOAD_BYTES_MAX, Moment::default()).is_err());
+    }
+    let nobody: &[(u8, &[u8])] = &[(8, &[JOIN])];
+    let neither: &[(u8, &[u8])] = &[(8, &[3]), (3, br#"{"user":"","client":"x"}"#)];
+    for wrong in [nobody, neither] {
+        assert_eq!(refused(&envelope(wrong)), Malformed::Field);
+    }
+}
+
+#[test]
+fn a_body_is_what_the_page_says() {
+    let payload = Payload::parse_json(b"{}").expect("a payload");
+    let publication =
+        Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() };
+    let mut out = vec![7];
+    encode_body(&publication, 258, "n1", &mut out);
+    let expected = b"\x07\xfa\x01\x01\0\0\0\x02{}\x04\0\0\0\x08\0\0\0\0\0\0\x01\x02\x05\0\0\0\x02n1";
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn what_has_no_envelope_is_a_payload() {
+    let plain = opened(b" {\"a\":\n1}");
+    assert!(plain.is_plain);
+    assert_eq!(plain.publication.payload.as_bytes(), b"{\"a\":1}");
+    assert_eq!((plain.position, plain.accepted_unix_micros), (None, None));
+    for text in [&b""[..], b"hello", b"{}}\n{\"push\":{}}", b"\xf9", b"\"\xfa\""] {
+        assert_eq!(refused(text), Malformed::NotJson);
+    }
+    let largest = format!("\"{}\"", "x".repeat(PAYLOAD_BYTES_MAX - 2));
+    assert_eq!(opened(largest.as_bytes()).publication.payload.size(), PAYLOAD_BYTES_MAX);
+    assert_eq!(refused(format!("{largest} ").as_bytes()), Malformed::TooLarge);
+}
+
+#[test]
+fn a_position_comes_first_and_is_of_some_epoch() {
+    let at = |epoch: u32, offset: u64| [&epoch.to_be_bytes()[..], &offset.to_be_bytes()].concat();
+    let found = opened(&envelope(&[(0, &at(7, 1 << 40)), (1, b"[1]"), (9, b"later"), (9, b"again")]));
+    assert_eq!(found.position, Some(Position { epoch: Epoch::new(7), offset: 1 << 40 }));
+    assert!(!found.is_plain);
+    assert_eq!(refused(&envelope(&[(0, &at(0, 1)), (1, b"[1]")])), Malformed::Field);
+    assert_eq!(refused(&envelope(&[(0, &at(7, 1)[1..]), (1, b"[1]")])), Malformed::Field);
+}
+
+#[test]
+fn a_wrong_envelope_is_told_apart_from_a_wrong_payload() {
+    let long = "x".repeat(PAYLOAD_BYTES_MAX);
+    let tags = format!("{{\"a\":\"{long}\"}}");
+    let info = format!("{{\"user\":\"{}\"}}", "x".repeat(publisher_bytes_max(PAYLOAD_BYTES_MAX)));
+    for (bytes, why) in [
+        (vec![MAGIC], Malformed::Truncated),
+        (vec![MAGIC, 0], Malformed::Version),
+        (vec![MAGIC, 2, 1], Malformed::Version),
+        (vec![MAGIC, VERSION], Malformed::Field),
+        (vec![MAGIC, VERSION, 1, 0, 0, 0], Malformed::Truncated),
+        (b"\xfa\x01\x01\0\0\0\x03[]".to_vec(), Malformed::Truncated),
+        (b"\xfa\x01\x01\xff\xff\xff\xff[]".to_vec(), Malformed::Truncated),
+        (envelope(&[(1, b"hello")]), Malformed::NotJson),
+        (envelope(&[(1, b"")]), Malformed::NotJson),
+        (envelope(&[(1, long.as_bytes()), (1, b"[]")]), Malformed::Field),
+        (envelope(&[(1, format!("{long} ").as_bytes())]), Malformed::TooLarge),
+        (envelope(&[(1, b"[]"), (2, tags.as_bytes())]), Malformed::TooLarge),
+        (envelope(&[(1, b"[]"), (3, info.as_bytes())]), Malformed::TooLarge),
+        (envelope(&[(1, b"[]"), (4, b"1")]), Malformed::Field),
+        (envelope(&[(1, b"[]"), (5, &[b'n'; 65])]), Malformed::Field),
+        (envelope(&[(1, b"[]"), (5, b"\xff")]), Malformed::Field),
+        (envelope(&[(1, &b"[]"[..])]).repeat(2), Malformed::Truncated),
+        (
+            [envelope(&[(1, b"[]")]), envelope(&[(9, &b""[..]); 40])[2..].to_vec()].concat(),
+            Malformed::TooLarge,
+        ),
+    ] {
+        assert_eq!(refused(&bytes), why, "{:?}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn tags_are_an_object_of_strings() {
+    for wrong in ["[]", "{\"a\":1}", "{\"a\":null}", "{}{}", "", "{\"a\":\"\u{1}\"}"] {
+        assert_eq!(refused(&envelope(&[(1, b"[]"), (2, wrong.as_bytes())])), Malformed::Field, "{wrong}");
+    }
+    let found = opened(&envelope(&[(1, b"[]"), (2, b"{\"b\":\"2\",\n\"a\":\"1\"}")]));
+    assert_eq!(found.publication.tags.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+    assert!(opened(&envelope(&[(1, b"[]"), (2, b"{}")])).publication.tags.is_empty());
+}
+
+#[test]
+fn a_publisher_is_a_user_on_a_connection() {
+    const CLIENT: &str = "\"client\":\"12345678-9abc-4ef0-9122-334455667788\"";
+    let publisher = |json: &str| envelope(&[(1, b"[]"), (3, json.as_bytes())]);
+    for wrong in [
+        format!("{{{CLIENT}}}"),
+        "{\"user\":\"a\"}".to_owned(),
+        "{\"user\":\"a\",\"client\":\"12345678\"}".to_owned(),
+        format!("{{\"user\":1,{CLIENT}}}"),
+        format!("{{\"user\":\"a\",\"user\":\"b\",{CLIENT}}}"),
+        format!("{{\"user\":\"a\",{CLIENT},\"conn_info\":1,\"conn_info\":2}}"),
+        format!("{{\"user\":\"a\",{CLIENT},\"conn_info\":hello}}"),
+        format!("{{\"user\":\"a\",{CLIENT}}}}}"),
+    ] {
+        assert_eq!(refused(&publisher(&wrong)), Malformed::Field, "{wrong}");
+    }
+    let json = format!("{{\"later\":[],\"user\":\"\\u00e9\",{CLIENT},\"conn_info\":{{\"a\":\r\n1}}}}");
+    let found = opened(&publisher(&json)).publication.publisher.expect("a publisher");
+    assert_eq!(&*found.user, "é");
+    assert_eq!(found.connection.as_deref().map(RawJson::get), Some("{\"a\":1}"));
+    assert!(found.subscription.is_none());
+}
+
+#[test]
+fn every_kind_has_a_label_of_its_own() {
+    for (index, kind) in Malformed::ALL.into_iter().enumerate() {
+        assert_eq!(kind.index(), index);
+        assert_eq!(Malformed::ALL.iter().filter(|other| other.label() == kind.label()).count(), 1);
+    }
+}
+
+fn json() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>().prop_map(|text| serde_json::to_string(&text).expect("JSON")),
+        "\\{\"[a-z]{0,9}\":-?[1-9]{1,6}\\.5e7\\}",
+        Just("null".to_owned()),
+    ]
+}
+
+fn client_info() -> impl Strategy<Value = ClientInfo> {
+    let raw = || prop::option::of(json().prop_map(|text| RawJson::from_string(text).expect("JSON")));
+    (any::<String>(), any::<u128>(), raw(), raw()).prop_map(|(user, random, connection, subscription)| {
+        ClientInfo { user: user.into(), client: ClientId::new(random), connection, subscription }
+    })
+}
+
+type Shape = (String, ClientId, Option<String>, Option<String>);
+
+fn shape(publication: &Publication) -> (Vec<u8>, Vec<(String, String)>, Option<Shape>) {
+    let tags = publication.tags.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    let text = |raw: &Option<Box<RawJson>>| raw.as_ref().map(|raw| raw.get().to_owned());
+    let publisher = publication
+        .publisher
+        .as_ref()
+        .map(|who| (who.user.to_string(), who.client, text(&who.connection), text(&who.subscription)));
+    (publication.payload.as_bytes().to_vec(), tags, publisher)
+}
+
+proptest! {
+    #[test]
+    fn what_goes_in_comes_out(
+        payload in json(),
+        tags in prop::collection::btree_map(any::<String>(), any::<String>(), 0..3),
+        publisher in prop::option::of(client_info()),
+        accepted_unix_micros in any::<u64>(),
+        position in prop::option::of((1_u32.., any::<u64>())),
+    ) {
+        let publication = Publication {
+            payload: Payload::parse_json(payload.as_bytes()).expect("a payload"),
+            publisher: publisher.map(Arc::new),
+            tags: tags.into(),
+            accepted: Moment::default(),
+        };
+        let mut body = Vec::new();
+        encode_body(&publication, accepted_unix_micros, "node-1", &mut body);
+        let position = position.map(|(epoch, offset)| Position { epoch: Epoch::new(epoch), offset });
+        if let Some(position) = position {
+            let bytes = [&position.epoch.number().to_be_bytes()[..], &position.offset.to_be_bytes()].concat();
+            body.splice(2..2, envelope(&[(0, &bytes)])[2..].iter().copied());
+        }
+        let found = publication_in(open(&body, 1 << 16, Moment::default()).expect("well formed"));
+        prop_assert_eq!(shape(&found.publication), shape(&publication));
+        prop_assert_eq!(found.position, position);
+        prop_assert_eq!(found.accepted_unix_micros, Some(accepted_unix_micros));
+        prop_assert!(!found.is_plain);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_opened_or_refused(
+        head in prop_oneof![Just(vec![]), Just(vec![MAGIC]), Just(vec![MAGIC, VERSION])],
+        fields in prop::collection::vec((0_u8..10, prop_oneof![json().prop_map(String::into_bytes), any::<Vec<u8>>()]), 0..4),
+        rest in any::<Vec<u8>>(),
+    ) {
+        let mut bytes = head;
+        fields.iter().for_each(|(id, field)| append(*id, field, &mut bytes));
+        bytes.extend(rest);
+        if let Ok(Content::Publication(found)) = open(&bytes, PAYLOAD_BYTES_MAX, Moment::default()) {
+            prop_assert!(found.publication.payload.size() <= PAYLOAD_BYTES_MAX);
+            prop_assert_eq!(found.is_plain, bytes[0] != MAGIC);
+        }
+    }
+}

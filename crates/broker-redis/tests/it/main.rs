@@ -1,0 +1,12 @@
+//! The broker against real servers, which the tests start, stop and hurt themselves.
+
+mod cluster;
+mod faults;
+mod history;
+mod muffle;
+mod probe;
+mod pubsub;
+mod rig;
+mod sentinel;
+mod server;
+mod tls;

@@ -1,0 +1,9 @@
+//! The library inside a real Redis, as functions and as scripts: what it keeps, publishes, answers, refuses.
+#![expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
+
+mod guards;
+mod history;
+mod payloads;
+mod presence;
+mod publish;
+mod server;

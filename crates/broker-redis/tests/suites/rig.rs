@@ -1,0 +1,142 @@
+//! Nodes of one Redis on the test's own runtime, driven by the suites.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use broker::{Broker, Presence, PresenceEvent, Ticket};
+use broker_redis::{RedisBroker, RedisConfig, RedisPresence, Surroundings};
+use model::{ChannelName, ClientId, ClientInfo, Moment, Now, Secret};
+use testkit::redis::{Options, Server};
+use testkit::{Backend, PresenceBackend};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::Notify;
+
+/// The longest that nodes are left to their tasks before they are looked at again.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long members are remembered where that is waited for; long enough for a busy machine.
+const BRIEF_TTL: Duration = Duration::from_secs(3);
+
+/// A Redis, and a thread's runtime on which its nodes live.
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    runtime: LocalRuntime,
+    wake: Arc<Notify>,
+    config: RedisConfig,
+    begun: Instant,
+}
+
+impl Rig {
+    /// A Redis in which nodes are the user `node`, who may do this.
+    pub(crate) fn new(rights: &str) -> Self {
+        let options = Options::new().user("default off").user(&format!("node on >secret {rights}"));
+        let server = Server::start(&options);
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let config = RedisConfig {
+            url: server.url(),
+            username: "node".to_owned(),
+            password: Secret::new("secret".to_owned()),
+            ..RedisConfig::default()
+        };
+        let runtime = runtime.expect("a runtime");
+        Self { server, runtime, wake: Arc::default(), config, begun: Instant::now() }
+    }
+
+    /// A node's broker.
+    pub(crate) fn start(&self) -> RedisBroker {
+        let wake = Arc::clone(&self.wake);
+        let surroundings = Surroundings {
+            wake: Arc::new(move || wake.notify_one()),
+            unix_micros: Box::new(|_| 1_000_000),
+            origin: "node".to_owned(),
+            publication_bytes_max: 64 * 1024,
+        };
+        self.runtime
+            .block_on(async { RedisBroker::start(&self.config, surroundings) })
+            .expect("good settings")
+    }
+
+    /// Lets tasks run until a node wakes its loop.
+    pub(crate) fn wait_for_wake(&self, patience: Duration) -> bool {
+        self.runtime.block_on(async { tokio::time::timeout(patience, self.wake.notified()).await.is_ok() })
+    }
+
+    pub(crate) fn time(&self) -> Now {
+        Now { moment: Moment::after_start(self.begun.elapsed()), ..Now::default() }
+    }
+}
+
+impl Backend for Rig {
+    fn broker(&mut self) -> Box<dyn Broker> {
+        Box::new(self.start())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn wait(&mut self) {
+        self.wait_for_wake(LOOK);
+    }
+}
+
+impl PresenceBackend for Rig {
+    fn presence(&mut self) -> Box<dyn Presence> {
+        let broker = self.start();
+        Box::new(Node { presence: broker.presence(), broker })
+    }
+
+    fn brief_presence(&mut self) -> Box<dyn Presence> {
+        let broker = self.start();
+        Box::new(Node { presence: broker.presence().with_ttl(BRIEF_TTL), broker })
+    }
+
+    fn brief_ttl(&self) -> Duration {
+        BRIEF_TTL
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn now(&self) -> Now {
+        self.time()
+    }
+
+    fn wait(&mut self) {
+        self.wait_for_wake(LOOK);
+    }
+
+    fn pass(&mut self, span: Duration) {
+        thread::sleep(span);
+    }
+}
+
+/// A node of which the presence alone is asked.
+struct Node {
+    presence: RedisPresence,
+    broker: RedisBroker,
+}
+
+impl Presence for Node {
+    fn enter(&mut self, ticket: Ticket, channel: &ChannelName, member: &Arc<ClientInfo>) {
+        self.presence.enter(ticket, channel, member);
+    }
+
+    fn exit(&mut self, ticket: Ticket, channel: &ChannelName, client: ClientId) {
+        self.presence.exit(ticket, channel, client);
+    }
+
+    fn members(&mut self, ticket: Ticket, channel: &ChannelName, limit: u32) {
+        self.presence.members(ticket, channel, limit);
+    }
+
+    fn count(&mut self, ticket: Ticket, channel: &ChannelName) {
+        self.presence.count(ticket, channel);
+    }
+
+    fn poll(&mut self, now: Now) -> Option<PresenceEvent> {
+        assert!(self.broker.poll(now).is_none(), "the broker was not asked");
+        self.presence.poll(now)
+    }
+}

@@ -1,0 +1,4 @@
+//! The memory broker against a naive model of what it promises.
+
+mod naive;
+mod property;

@@ -1,0 +1,24 @@
+//! Two nodes over a real Redis: what one hears, the other hears; what Redis does to them, they survive. Tests
+//! read as sentences; what they share is in `nodes`, `follower` and `load`.
+
+#![expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
+
+mod away;
+
+mod directives;
+#[expect(dead_code, reason = "of what starts a node, other binaries use more")]
+#[path = "../it/edge.rs"]
+mod edge;
+mod faults;
+mod follower;
+mod forgetting;
+mod hearing;
+mod hostile;
+mod load;
+mod nodes;
+mod presence;
+mod recovery;
+mod refusals;
+#[expect(dead_code, reason = "of what a user does, other binaries use more")]
+#[path = "../it/user.rs"]
+mod user;

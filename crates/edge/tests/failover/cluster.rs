@@ -1,0 +1,102 @@
+//! Redis Cluster with sharded pub/sub: channels of all primaries, slots that move, primaries that die.
+
+use serde_json::{Value, json};
+use testkit::eventually;
+use testkit::redis::{Cluster, Options};
+
+use crate::edge::Running;
+use crate::follower::Follower;
+use crate::load::Load;
+use crate::nodes::{pair, publish};
+
+#[test]
+fn channels_of_every_primary_are_heard_on_both_nodes_whoever_publishes() {
+    let cluster = Cluster::start();
+    let nodes = pair(&url(&cluster), 1);
+    for channel in channels(&cluster, "news") {
+        let followers = nodes.each_ref().map(|node| Follower::start(node, &channel));
+        publish(&nodes[0], &channel, &json!("a"));
+        publish(&nodes[1], &channel, &json!("b"));
+        let key = format!("fanfare:ch:{{{channel}}}");
+        let server = cluster.server(cluster.primary_of_slot(cluster.slot_of(&key)));
+        assert_eq!(server.command(&["SPUBLISH", &key, "\"plain\""]), "2");
+        for follower in &followers {
+            let heard: Vec<Value> =
+                follower.hears(3).publications.into_iter().map(|(_, data)| data).collect();
+            assert_eq!(heard, [json!("a"), json!("b"), json!("plain")]);
+        }
+    }
+    for channel in channels(&cluster, "kept:") {
+        let followers = nodes.each_ref().map(|node| Follower::start(node, &channel));
+        publish(&nodes[0], &channel, &json!(1));
+        let key = format!("fanfare:ch:{{{channel}}}");
+        let server = cluster.server(cluster.primary_of_slot(cluster.slot_of(&key)));
+        let reply = server.command(&["FCALL", "fanfare_publish", "1", &key, "2"]);
+        assert!(!reply.starts_with('-'), "{reply}");
+        for follower in &followers {
+            assert_eq!(follower.hears(2).publications, [(1, json!(1)), (2, json!(2))]);
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_moves_under_load_costs_nobody_anything() {
+    let cluster = Cluster::start();
+    let nodes = pair(&url(&cluster), 1);
+    let (followers, load) = loaded(&nodes, "kept:a");
+    let slot = cluster.slot_of("kept:a");
+    for _ in 0..3 {
+        let from = cluster.primary_of_slot(slot);
+        let to = cluster.primaries().into_iter().find(|&index| index != from).expect("another primary");
+        cluster.migrate_slot(slot, to);
+        load.goes_on_for(50);
+    }
+    load.end().was_heard_by(&followers);
+}
+
+#[test]
+fn a_primary_that_dies_is_replaced_and_nodes_heal() {
+    let cluster = Cluster::start_with(&Options::new().append_only());
+    let nodes = pair(&url(&cluster), 1);
+    let (followers, load) = loaded(&nodes, "kept:a");
+    let others = nodes.each_ref().map(|node| Follower::start(node, "news"));
+    cluster.kill_primary(cluster.primary_of_slot(cluster.slot_of("kept:a")));
+    load.goes_on_for(100);
+    nodes.iter().for_each(crate::nodes::becomes_up);
+    let account = load.end();
+    let &(_, last) = account.acknowledged.last().expect("something was acknowledged");
+    for follower in &followers {
+        eventually("the last one is heard", || {
+            follower.heard().publications.last().is_some_and(|&(offset, _)| offset >= last)
+        });
+        let heard = follower.heard();
+        assert!(heard.oddities.is_empty() && heard.lapses <= 1, "{heard:?}");
+        // What the replica had not got yet is lost, and then that is told.
+        if heard.lapses == 0 {
+            account.is_within(&heard);
+        }
+    }
+    publish(&nodes[0], "news", &json!("after"));
+    others.iter().for_each(|other| drop(other.hears(1)));
+}
+
+fn loaded(nodes: &[Running; 2], channel: &str) -> ([Follower; 2], Load) {
+    let followers = nodes.each_ref().map(|node| Follower::start(node, channel));
+    let load = Load::start(&nodes[0], channel);
+    load.goes_on_for(50);
+    (followers, load)
+}
+
+fn url(cluster: &Cluster) -> String {
+    format!("redis://{}", cluster.seeds()[..3].join(","))
+}
+
+/// One channel for each primary.
+fn channels(cluster: &Cluster, stem: &str) -> Vec<String> {
+    let at = |primary: usize| {
+        let names = (0..).map(|number| format!("{stem}{number}"));
+        let mut names = names.skip_while(|name| cluster.primary_of_slot(cluster.slot_of(name)) != primary);
+        names.next().expect("every primary has slots")
+    };
+    cluster.primaries().into_iter().map(at).collect()
+}

@@ -1,0 +1,120 @@
+//! Who is subscribed, over all nodes: workers say who enters, stays and exits; subscribers who want to know are
+//! told, unless there are too many for that.
+
+use std::sync::Arc;
+
+use broker::{Attendance, Change, PresenceEvent, Ticket};
+use model::{ChannelName, ClientInfo, Movement, Refusal};
+
+use super::{Awaited, Node};
+use crate::delivery::MovementNotice;
+use crate::mail::{Entry, Found, Inquiry, InquiryKind, WorkerMail};
+
+impl Node {
+    pub(super) fn enter(&mut self, entry: Entry) {
+        self.moved(Movement::Join, entry);
+    }
+
+    pub(super) fn exit(&mut self, entry: Entry) {
+        self.moved(Movement::Leave, entry);
+    }
+
+    fn moved(&mut self, movement: Movement, entry: Entry) {
+        if !self.rules.has_presence(entry.namespace) {
+            return self.announce_movement(movement, &entry);
+        }
+        let (channel, member) = (entry.channel.clone(), Arc::clone(&entry.member));
+        let ticket = self.await_broker(Awaited::Movement(movement, Box::new(entry)));
+        match movement {
+            Movement::Join => self.presence.enter(ticket, &channel, &member),
+            Movement::Leave => self.presence.exit(ticket, &channel, member.client),
+        }
+    }
+
+    /// Keeps members who are still there.
+    pub(super) fn vouch(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            let ticket = self.await_broker(Awaited::Nothing);
+            self.presence.enter(ticket, &entry.channel, &entry.member);
+        }
+    }
+
+    pub(super) fn inquire(&mut self, inquiry: Inquiry) {
+        let Inquiry { channel, namespace, question } = inquiry;
+        let wants_members = matches!(question, InquiryKind::Members(..) | InquiryKind::MembersForApi(_));
+        let ticket = self.await_broker(Awaited::Inquiry(question));
+        if wants_members {
+            self.presence.members(ticket, &channel, self.rules.members_max(namespace));
+        } else {
+            self.presence.count(ticket, &channel);
+        }
+    }
+
+    pub(super) fn poll_presence(&mut self) {
+        while let Some(event) = self.presence.poll(self.now) {
+            match event {
+                PresenceEvent::Changed { ticket, outcome } => self.on_changed(ticket, outcome),
+                PresenceEvent::Members { ticket, outcome } => self.on_members(ticket, outcome),
+                PresenceEvent::Counted { ticket, outcome } => self.on_counted(ticket, outcome),
+            }
+        }
+    }
+
+    fn on_changed(&mut self, ticket: Ticket, outcome: Result<Change, Refusal>) {
+        let Some(Awaited::Movement(movement, entry)) = self.answered(ticket) else {
+            return;
+        };
+        let Some(change) = outcome.ok().filter(|change| change.is_new) else {
+            return;
+        };
+        // Whose coming was not told, of them nobody is told that they went.
+        let crowd = change.members + u32::from(movement == Movement::Leave);
+        if crowd > self.rules.members_max(entry.namespace) {
+            self.counters.movements_hushed += u64::from(self.rules.tells_movements(entry.namespace));
+            return;
+        }
+        self.announce_movement(movement, &entry);
+    }
+
+    fn announce_movement(&mut self, movement: Movement, entry: &Entry) {
+        if self.rules.tells_movements(entry.namespace) {
+            self.broker.announce(&entry.channel, movement, &entry.member);
+        }
+    }
+
+    /// Tells a channel's workers that somebody came or went.
+    pub(super) fn on_announced(&mut self, name: &ChannelName, movement: Movement, member: Arc<ClientInfo>) {
+        let Some(channel) = self.find(name).and_then(|index| self.channels.get(index)) else {
+            return;
+        };
+        let notice = MovementNotice::new(channel.name.clone(), movement, member, &self.encoders);
+        let (notice, list) = (Arc::new(notice), channel.joined.list());
+        for (worker, channel) in list {
+            let size = notice.size();
+            self.mail(worker, WorkerMail::Moved { channel, notice: Arc::clone(&notice) }, Some(size));
+        }
+    }
+
+    fn on_members(&mut self, ticket: Ticket, outcome: Result<Vec<Arc<ClientInfo>>, Refusal>) {
+        match self.answered(ticket) {
+            Some(Awaited::Inquiry(InquiryKind::Members(connection, request))) => {
+                let outcome = outcome.map(Found::Members);
+                self.mail(connection.worker, WorkerMail::Inquired { connection, request, outcome }, None);
+            }
+            // The caller may have given up waiting.
+            Some(Awaited::Inquiry(InquiryKind::MembersForApi(reply))) => drop(reply.send(outcome)),
+            Some(_) | None => {}
+        }
+    }
+
+    fn on_counted(&mut self, ticket: Ticket, outcome: Result<Attendance, Refusal>) {
+        match self.answered(ticket) {
+            Some(Awaited::Inquiry(InquiryKind::Count(connection, request))) => {
+                let outcome = outcome.map(Found::Count);
+                self.mail(connection.worker, WorkerMail::Inquired { connection, request, outcome }, None);
+            }
+            Some(Awaited::Inquiry(InquiryKind::CountForApi(reply))) => drop(reply.send(outcome)),
+            Some(_) | None => {}
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What follows what: publications are handed on in the order of their positions, and where one is missing the
+//! channel is held back until its history was read.
+
+use model::{
+    ChannelName, HistoryPage, HistoryRange, HistoryRules, Moment, Position, Publication, Refusal, limits,
+};
+
+use super::channel::{Channel, Repair};
+use super::history::Question;
+use super::{Asked, Awaited, Node};
+use crate::counters::RepairOutcome;
+use crate::mail::WorkerMail;
+
+/// The repairs under way, and the round of comparisons that finds what nobody would notice.
+#[derive(Default)]
+pub(super) struct Repairs {
+    /// Channels whose repair may be due for something; cleared of the others once a round.
+    pub(super) channels: Vec<Asked>,
+    count: u64,
+    held_bytes: usize,
+    pub(super) next_round: Moment,
+    pub(super) compared_until: u32,
+}
+
+impl Repairs {
+    /// How many channels are held back.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// A channel is no longer wanted.
+    pub(super) fn forget(&mut self, channel: Option<Channel>) {
+        if let Some(repair) = channel.and_then(|channel| channel.work).and_then(|work| work.repair) {
+            self.held_bytes -= repair.bytes();
+            self.count -= 1;
+        }
+    }
+}
+
+impl Node {
+    /// The broker hands a channel's publications on from here on.
+    pub(super) fn on_joined(&mut self, name: &ChannelName) {
+        let Some(index) = self.find(name) else {
+            return;
+        };
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        channel.is_confirmed = true;
+        if channel.keeps_history {
+            self.begin_repair(index);
+        } else {
+            self.announce(index);
+        }
+    }
+
+    /// The broker lost sight of a channel: nobody new may rely on it until it is joined again.
+    pub(super) fn on_severed(&mut self, name: &ChannelName) {
+        let Some(index) = self.find(name) else {
+            return;
+        };
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        channel.is_confirmed = false;
+        channel.owes_joined = true;
+        self.mail_all(index, |_, channel| WorkerMail::Severed { channel });
+    }
+
+    pub(super) fn on_publication(
+        &mut self,
+        name: &ChannelName,
+        position: Option<Position>,
+        is_plain: bool,
+        publication: Publication,
+    ) {
+        let Some(index) = self.find(name) else {
+            return;
+        };
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        // What comes before the join is in effect nobody is promised.
+        if !channel.is_confirmed {
+            return;
+        }
+        if !channel.keeps_history {
+            return self.deliver(index, None, publication);
+        }
+        let Some(position) = position else {
+            // It would be a gap that nobody could notice.
+            if is_plain {
+                self.counters.unplaced += 1;
+                return;
+            }
+            return self.deliver(index, None, publication);
+        };
+        if channel.is_in_repair() {
+            return self.hold(index, position, publication);
+        }
+        match channel.last {
+            Some(last) if last.epoch == position.epoch && position.offset <= last.offset => {
+                self.counters.duplicates += 1;
+            }
+            Some(last) if follows(position, last) => self.pass_on(index, position, publication),
+            Some(_) | None => {
+                self.begin_repair(index);
+                self.hold(index, position, publication);
+            }
+        }
+    }
+
+    /// Hands on what follows the last one.
+    pub(super) fn pass_on(&mut self, index: u32, position: Position, publication: Publication) {
+        if let Some(channel) = self.channels.get_mut(index) {
+            channel.last = Some(position);
+            if let Some(reading) = channel.work.as_mut().and_then(|work| work.reading.as_mut()) {
+                reading.pass(position.offset, &publication);
+            }
+        }
+        self.deliver(index, Some(position), publication);
+    }
+
+    fn hold(&mut self, index: u32, position: Position, publication: Publication) {
+        let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair) else {
+            return;
+        };
+        let size = publication.size();
+        // What finds no room is in the history, where the next question finds it.
+        let has_room = repair.held.len() < limits::HELD_PUBLICATIONS_MAX
+            && self.repairs.held_bytes + size <= limits::HELD_BYTES_MAX;
+        if has_room {
+            self.repairs.held_bytes += size;
+            repair.held.push_back((position, publication));
+        } else {
+            repair.is_stale = true;
+        }
+    }
+
+    /// Reads what is missing of a channel, which is held back meanwhile.
+    pub(super) fn begin_repair(&mut self, index: u32) {
+        let (now, asked) = (self.moment(), self.asked(index));
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        let repair = &mut channel.work().repair;
+        if let Some(repair) = repair {
+            repair.is_stale = true;
+            return;
+        }
+        *repair = Some(Repair::new(now));
+        self.repairs.channels.push(asked);
+        self.repairs.count += 1;
+        self.ask(index);
+    }
+
+    pub(super) fn ask(&mut self, index: u32) {
+        let asked = self.asked(index);
+        let Some((channel, rules)) = self.with_rules(index) else {
+            return;
+        };
+        let since = channel.last.map(|last| last.offset);
+        let name = channel.name.clone();
+        let mut limit = 0;
+        if let Some(repair) = channel.repair() {
+            repair.retry = None;
+            repair.is_stale = false;
+            repair.held_at_ask = repair.held.len();
+            limit = since.map_or(0, |_| repair.limit);
+        }
+        let ticket = self.await_broker(Awaited::Read(asked, Question::Repair));
+        self.broker.read(ticket, &name, rules, HistoryRange { since, limit, reverse: false });
+    }
+
+    pub(super) fn with_rules(&mut self, index: u32) -> Option<(&mut Channel, HistoryRules)> {
+        let channel = self.channels.get_mut(index)?;
+        let rules = self.rules.history(channel.namespace)?;
+        Some((channel, rules))
+    }
+
+    pub(super) fn on_repair(&mut self, asked: Asked, outcome: Result<HistoryPage, Refusal>) {
+        let retry = self.moment() + limits::REPAIR_PAUSE;
+        let Some(channel) = self.channel_of(asked) else {
+            return;
+        };
+        let last = channel.last;
+        let page = match outcome {
+            Ok(page) => page,
+            Err(_) => {
+                if let Some(repair) = channel.repair() {
+                    repair.retry = Some(retry);
+                }
+                return;
+            }
+        };
+        match last {
+            None => {
+                channel.last = Some(page.top);
+                self.take_held(asked.index);
+            }
+            Some(last) if last.epoch != page.top.epoch => self.break_at(asked.index, page.top),
+            // Whoever numbers them has lost the last ones, and would give their offsets to others.
+            Some(last) if page.top.offset < last.offset => self.renew(asked, page.top),
+            Some(last) => self.fill(asked.index, last, page),
+        }
+    }
+
+    fn renew(&mut self, asked: Asked, found: Position) {
+        let Some((channel, rules)) = self.with_rules(asked.index) else {
+            return;
+        };
+        let name = channel.name.clone();
+        let ticket = self.await_broker(Awaited::Read(asked, Question::Repair));
+        self.broker.renew_epoch(ticket, &name, rules, found);
+    }
+
+    /// Hands on what the history has of what is missing.
+    fn fill(&mut self, index: u32, mut last: Position, page: HistoryPage) {
+        let now = self.moment();
+        let mut is_full = false;
+        if let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair) {
+            is_full = page.entries.len() >= repair.limit as usize;
+            if is_full {
+                repair.limit = (repair.limit * 2).min(limits::HISTORY_PUBLICATIONS_MAX);
+            }
+        }
+        for (passed, entry) in (0..).zip(page.entries) {
+            let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair) else {
+                return;
+            };
+            if !repair.has_turn_for(entry.publication.size()) {
+                repair.limit = if passed > 0 { passed + 1 } else { repair.limit };
+                return repair.pause(now);
+            }
+            let position = Position { epoch: last.epoch, offset: entry.offset };
+            if !follows(position, last) {
+                return self.break_at(index, page.top);
+            }
+            last = position;
+            if let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair) {
+                repair.outcome = RepairOutcome::Filled;
+            }
+            self.pass_on(index, position, entry.publication);
+        }
+        match last.offset < page.top.offset {
+            true if is_full => self.ask(index),
+            true => self.break_at(index, page.top),
+            false => self.take_held(index),
+        }
+    }
+
+    /// What is missing is lost: the channel goes on from `top`, and who relied on it is told.
+    fn break_at(&mut self, index: u32, top: Position) {
+        if let Some(channel) = self.channels.get_mut(index) {
+            channel.last = Some(top);
+            if let Some(repair) = channel.repair() {
+                repair.outcome = RepairOutcome::Broken;
+            }
+        }
+        self.mail_all(index, |_, channel| WorkerMail::Broken { channel, last: top });
+        self.take_held(index);
+    }
+
+    /// The history was read: hands on what came meanwhile, and ends the repair unless something is missing
+    /// again.
+    pub(super) fn take_held(&mut self, index: u32) {
+        let now = self.moment();
+        while let Some(channel) = self.channels.get_mut(index) {
+            let last = channel.last;
+            let Some(repair) = channel.repair() else {
+                return;
+            };
+            if repair.is_stale {
+                return self.ask(index);
+            }
+            let Some((position, publication)) = repair.held.pop_front() else {
+                break;
+            };
+            let size = publication.size();
+            if !repair.has_turn_for(size) {
+                repair.held.push_front((position, publication));
+                return repair.pause(now);
+            }
+            let was_asked = repair.held_at_ask > 0;
+            repair.held_at_ask = repair.held_at_ask.saturating_sub(1);
+            let Some(last) = last else {
+                return;
+            };
+            if follows(position, last) {
+                self.repairs.held_bytes -= size;
+                self.pass_on(index, position, publication);
+            } else if was_asked || (position.epoch == last.epoch && position.offset <= last.offset) {
+                // The answer had it, or whoever numbers them no longer knows of it.
+                self.repairs.held_bytes -= size;
+            } else {
+                repair.held.push_front((position, publication));
+                return self.ask(index);
+            }
+        }
+        self.end_repair(index);
+    }
+
+    fn end_repair(&mut self, index: u32) {
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        let repair = channel.work.as_mut().and_then(|work| work.repair.take());
+        channel.tidy_up();
+        if let Some(repair) = repair {
+            self.repairs.count -= 1;
+            self.counters.repairs[repair.outcome.index()] += 1;
+        }
+        self.announce(index);
+        self.serve_recoveries(index);
+    }
+
+    /// Tells the workers that wait for it that a channel is live.
+    fn announce(&mut self, index: u32) {
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        if channel.is_live() && std::mem::replace(&mut channel.owes_joined, false) {
+            self.mail_all(index, |channel, key| {
+                let (name, last) = (channel.name.clone(), channel.last);
+                WorkerMail::Joined { channel: key, name, last }
+            });
+        }
+    }
+}
+
+/// Whether a position is the next one.
+pub(super) fn follows(position: Position, last: Position) -> bool {
+    position.epoch == last.epoch && last.offset.checked_add(1) == Some(position.offset)
+}

@@ -1,0 +1,209 @@
+//! What the broker loses, repeats or holds up never becomes a silent gap.
+
+use std::time::Duration;
+
+use engine::RepairOutcome;
+use model::{Epoch, Moment, Position};
+
+use crate::kept::{
+    NEWS, ended, heard, name, publication, publish, publish_only, repairs, said, subscribed, world,
+};
+use crate::world::World;
+
+#[test]
+fn what_the_broker_loses_is_read_from_the_history() {
+    let (mut world, _) = subscribed();
+    publish(&mut world, ["1", "\"lost\"", "\"lost\""]);
+    assert_eq!(heard(&mut world, 0), ["kept:news says 1"], "nobody can know yet");
+    publish(&mut world, ["4", "5"]);
+    assert_eq!(said(&mut world, 0), ["\"lost\"", "\"lost\"", "4", "5"]);
+    assert_eq!(repairs(&mut world), [1, 1, 0, 0], "the first join, and this one");
+    world.end();
+}
+
+#[test]
+fn what_the_broker_repeats_is_dropped_and_counted() {
+    let (mut world, _) = subscribed();
+    publish(&mut world, ["1", "\"twice\"", "3", "\"twice\"", "5"]);
+    assert_eq!(said(&mut world, 0), ["1", "\"twice\"", "3", "\"twice\"", "5"]);
+    assert_eq!(world.count_node().duplicates, 2);
+    world.end();
+}
+
+#[test]
+fn the_last_lost_one_of_a_quiet_channel_is_found_by_comparing() {
+    let (mut world, _) = subscribed();
+    publish(&mut world, ["1", "\"lost\""]);
+    assert_eq!(said(&mut world, 0), ["1"]);
+    world.pass_for_all(Duration::from_secs(41));
+    assert_eq!(said(&mut world, 0), ["\"lost\""]);
+    assert_eq!(repairs(&mut world), [1, 1, 0, 0]);
+    world.end();
+}
+
+#[test]
+fn what_comes_while_the_history_is_read_waits_its_turn() {
+    let (mut world, faults) = subscribed();
+    faults.read_late(true);
+    publish(&mut world, ["1", "\"lost\"", "3", "4", "\"twice\""]);
+    assert_eq!(said(&mut world, 0), ["1"]);
+    faults.read_late(false);
+    world.settle();
+    assert_eq!(said(&mut world, 0), ["\"lost\"", "3", "4", "\"twice\""]);
+    publish(&mut world, ["6"]);
+    assert_eq!(said(&mut world, 0), ["6"]);
+    world.end();
+}
+
+#[test]
+fn a_broken_connection_costs_subscribers_nothing() {
+    let (mut world, faults) = subscribed();
+    let channel = name(NEWS);
+    publish(&mut world, ["1"]);
+    faults.sever(&channel);
+    faults.cannot_hand_on(true);
+    publish(&mut world, ["2", "3"]);
+    let late = world.connect(0);
+    world.send(late, "2 subscribe kept:news");
+    world.settle();
+    assert!(heard(&mut world, late).is_empty(), "nobody new may rely on the channel");
+    faults.cannot_hand_on(false);
+    faults.join(&channel);
+    world.settle();
+    assert_eq!(said(&mut world, 0), ["1", "2", "3"]);
+    assert_eq!(heard(&mut world, late), ["2 subscribed at 3"]);
+    publish(&mut world, ["4"]);
+    assert_eq!((said(&mut world, 0), said(&mut world, late)), (vec!["4".into()], vec!["4".into()]));
+    world.end();
+}
+
+#[test]
+fn what_nobody_has_any_longer_is_told_at_a_bounded_rate() {
+    let (mut world, faults) = world(5);
+    for client in 0..5 {
+        world.send(client, "2 subscribe kept:news");
+    }
+    world.settle();
+    faults.cannot_hand_on(true);
+    let payloads: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    publish(&mut world, payloads.iter().map(String::as_str));
+    faults.cannot_hand_on(false);
+    publish(&mut world, ["21"]);
+    let told = |world: &mut World| -> usize {
+        world.pass_for_all(Moment::TICK);
+        (0..5).map(|client| ended(world, client)).sum()
+    };
+    (0..5).for_each(|client| assert_eq!(heard(&mut world, client), ["2 subscribed at 0"]));
+    assert_eq!((told(&mut world), told(&mut world), told(&mut world)), (2, 2, 1));
+    assert_eq!(repairs(&mut world)[RepairOutcome::Broken.index()], 1);
+    assert_eq!(world.count().lapses, 5);
+    publish(&mut world, ["22"]);
+    assert!(heard(&mut world, 0).is_empty(), "what follows a gap is not sent");
+    world.send(0, "3 recover kept:news 21");
+    world.settle();
+    assert_eq!(heard(&mut world, 0), ["3 subscribed at 21 whole [22]"]);
+    world.end();
+}
+
+#[test]
+fn who_unsubscribes_or_comes_back_first_is_not_told_of_a_gap() {
+    let (mut world, faults) = world(2);
+    for client in 0..2 {
+        world.send(client, "2 subscribe kept:news");
+    }
+    world.settle();
+    heard(&mut world, 0);
+    heard(&mut world, 1);
+    faults.cannot_hand_on(true);
+    let payloads: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    publish(&mut world, payloads.iter().map(String::as_str));
+    faults.cannot_hand_on(false);
+    publish(&mut world, ["21"]);
+    world.send(0, "3 unsubscribe kept:news");
+    world.send(1, "3 recover kept:news 0");
+    world.settle();
+    world.pass_for_all(Duration::from_secs(1));
+    assert_eq!(heard(&mut world, 0), ["3 unsubscribed"]);
+    assert_eq!(heard(&mut world, 1), ["3 subscribed at 21 failed"]);
+    world.end();
+}
+
+#[test]
+fn a_history_that_begins_anew_is_told() {
+    let (mut world, faults) = subscribed();
+    publish(&mut world, ["1"]);
+    said(&mut world, 0);
+    let position = Position { epoch: Epoch::new(77), offset: 1 };
+    faults.forge(&name(NEWS), Some(position), publication("\"of another epoch\""));
+    world.settle();
+    // The history knows nothing of that epoch, so it was never anybody's.
+    publish(&mut world, ["2"]);
+    assert_eq!(said(&mut world, 0), ["2"]);
+    // Meta data that were lost are made anew.
+    world.pass_for_all(Duration::from_secs(1));
+    assert!(heard(&mut world, 0).is_empty());
+    world.end();
+}
+
+#[test]
+fn a_history_that_cannot_be_read_holds_its_channel_up_and_then_subscribers_are_told() {
+    let (mut world, faults) = subscribed();
+    faults.cannot_read(true);
+    publish(&mut world, ["1", "\"lost\"", "3"]);
+    world.pass_for_all(Duration::from_secs(9));
+    assert_eq!(said(&mut world, 0), ["1"]);
+    world.pass_for_all(Duration::from_secs(2));
+    assert_eq!(ended(&mut world, 0), 1);
+    world.send(0, "3 recover kept:news 1");
+    world.settle();
+    world.pass_for_all(Duration::from_millis(3300));
+    assert_eq!(heard(&mut world, 0), ["3 refused 100"]);
+    faults.cannot_read(false);
+    world.pass_for_all(Duration::from_secs(1));
+    world.send(0, "4 recover kept:news 1");
+    world.settle();
+    assert_eq!(heard(&mut world, 0), ["4 subscribed at 1 whole [\"lost\" 3]"]);
+    world.end();
+}
+
+#[test]
+fn a_plain_publication_has_no_place_in_a_history() {
+    let (mut world, faults) = subscribed();
+    faults.forge(&name(NEWS), None, publication("\"plain\""));
+    world.settle();
+    assert!(heard(&mut world, 0).is_empty());
+    assert_eq!(world.count_node().unplaced, 1);
+    world.end();
+}
+
+#[test]
+fn a_client_reads_a_history() {
+    let (mut world, _) = world(1);
+    publish(&mut world, ["1", "2", "3"]);
+    for (question, answer) in [
+        ("2 history kept:news", "2 history 3 [1 2 3]"),
+        ("3 history kept:news 1", "3 history 3 [2 3]"),
+        ("4 history kept:news 1@0000abcd", "4 refused 112"),
+        ("5 history news", "5 refused 108"),
+    ] {
+        world.send(0, question);
+        world.settle();
+        assert_eq!(heard(&mut world, 0), [answer]);
+    }
+    world.end();
+}
+
+#[test]
+fn a_worker_that_stood_still_is_told_what_it_missed() {
+    let (mut world, _) = subscribed();
+    world.fill_mailbox(0);
+    publish_only(&mut world, "1");
+    world.serve_node();
+    world.settle();
+    world.pass_for_all(3 * Moment::TICK);
+    assert_eq!(ended(&mut world, 0), 1);
+    world.send(0, "3 recover kept:news 0");
+    world.settle();
+    assert_eq!(heard(&mut world, 0), ["3 subscribed at 0 whole [1]"]);
+    world.end();
+}
