@@ -281,13 +281,19 @@ impl Door {
 /// Ends a connection that was not taken over. Its peer may still be sending, and a socket that is dropped with
 /// unread input resets: then the peer would never see the answer.
 async fn part_from(mut stream: tokio::net::TcpStream) {
+    /// Quiet after which nothing more is on its way.
+    const QUIET: Duration = Duration::from_secs(1);
     let mut unwanted = [0; 4096];
     let part = async {
         stream.shutdown().await.ok();
-        while stream.read(&mut unwanted).await.is_ok_and(|count| count > 0) {}
+        let mut came = true;
+        while came {
+            let read = tokio::time::timeout(QUIET, stream.read(&mut unwanted)).await;
+            came = read.is_ok_and(|read| read.is_ok_and(|count| count > 0));
+        }
     };
     // Whoever has not noticed by then is reset.
-    drop(tokio::time::timeout(limits::LINGER_DEADLINE, part).await);
+    drop(tokio::time::timeout(2 * QUIET, part).await);
 }
 
 fn ready(response: Response<Body>) -> BoxFuture<Result<Response<Body>, Infallible>> {
