@@ -4,7 +4,7 @@ help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Starts a node to play with, and prints the address of a chat page
-	cargo run -p cli --bin fanfare -- serve --dev
+	cargo run --profile demo -p cli --bin fanfare -- serve --dev
 
 cluster: ## Starts a Redis and two nodes that share it, and prints the addresses of two chat pages
 	conformance/cluster/up.sh
