@@ -14,7 +14,7 @@ use super::connection::{Connection, Reply};
 use super::directory::Directory;
 use super::options::{Options, Tls};
 use super::ports;
-use crate::wait::{PATIENCE, holds_within};
+use crate::wait::{PATIENCE, eventually, holds_within};
 
 /// How often a start is tried again when somebody else takes the port meanwhile.
 const STARTS_MAX: usize = 5;
@@ -142,6 +142,23 @@ impl Server {
     /// A field of what INFO tells, empty if it is not there.
     pub fn info(&self, field: &str) -> String {
         field_of(&self.command(&["INFO", "all"]), field)
+    }
+
+    /// Waits until every replica has confirmed all that was written up to now.
+    ///
+    /// # Panics
+    /// When there is no replica, or one does not confirm in time.
+    pub fn wait_for_replication(&self) {
+        let written: u64 = self.info("master_repl_offset").parse().expect("a number");
+        eventually("replicas confirm what was written", || {
+            // One line each: `slave0:ip=…,port=…,state=online,offset=…,lag=…`.
+            let info = self.command(&["INFO", "replication"]);
+            let mut offsets = info.lines().filter_map(|line| {
+                let offset = line.strip_prefix("slave")?.split_once(",offset=")?.1;
+                offset.split(',').next()?.parse::<u64>().ok()
+            });
+            offsets.next().is_some_and(|first| first >= written) && offsets.all(|offset| offset >= written)
+        });
     }
 
     /// Kills the server at once; nothing that it only had in memory is kept.

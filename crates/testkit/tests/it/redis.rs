@@ -178,7 +178,7 @@ fn sentinels_name_a_new_primary_after_a_failover_and_after_a_death() {
     let asked = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", group.master_name()];
     assert_eq!(group.sentinel(0).command(&asked), format!("127.0.0.1\n{first}"));
     assert_eq!(group.primary().command(&["SET", "key", "value"]), "OK");
-    assert_eq!(group.primary().command(&["WAIT", "2", "5000"]), "2");
+    group.primary().wait_for_replication();
     group.failover();
     let second = group.wait_for_new_primary(FAILOVER_PATIENCE).port();
     assert_ne!(second, first);
@@ -215,6 +215,7 @@ fn a_cluster_moves_slots_and_replaces_primaries() {
     cluster.wait_ok(PATIENCE);
 
     let replica = cluster.replica_of(from).expect("each primary has one");
+    cluster.server(from).wait_for_replication();
     cluster.kill_primary(from);
     cluster.wait_ok(PATIENCE);
     assert_eq!(cluster.primary_of_slot(slot), replica);
