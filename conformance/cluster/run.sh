@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make cluster` starts: a publication at one node, or in Redis, is heard at the other. run.sh [NAME...]
+# What `make cluster` starts is a cluster, and what compose.yaml says makes one. run.sh [NAME...]
 set -euo pipefail
 cd "$(dirname "$0")"
 . ../lib.sh
