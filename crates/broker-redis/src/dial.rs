@@ -159,8 +159,7 @@ impl Dialer {
         for command in asked {
             let answer = status(line).await.map_err(DialError::Closed)?;
             let Some(text) = answer.strip_prefix('-') else { continue };
-            // Without a login everything is forbidden, not this command alone.
-            if command != UNIMPORTANT || text.starts_with("NOAUTH") {
+            if command != UNIMPORTANT || explain::ends_the_connection(text) {
                 return Err(DialError::Refused { command, text: text.to_owned() });
             }
         }

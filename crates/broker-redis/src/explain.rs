@@ -14,6 +14,14 @@ fn is_forbidden_within(text: &str) -> bool {
     text.contains("The user executing the script")
 }
 
+/// What Redis says to a client too many.
+const FULL: &str = "ERR max number of clients reached";
+
+/// Whether Redis turns the whole connection down, whatever was asked on it.
+pub(crate) fn ends_the_connection(text: &str) -> bool {
+    matches!(code(text), "NOAUTH" | "DENIED") || text.starts_with(FULL)
+}
+
 /// Which kind of fault an error is.
 pub(crate) fn fault(text: &str) -> Fault {
     if is_forbidden_within(text) {
@@ -39,12 +47,19 @@ pub(crate) fn fix(text: &str, command: &str, prefix: &str) -> String {
             "add to the ACL of the user that redis.username names: {WITHIN} ~{prefix}:* &{prefix}:*"
         );
     }
+    if text.starts_with(FULL) {
+        return "raise Redis' maxclients".to_owned();
+    }
     match code(text) {
         "NOPERM" => format!(
             "add to the ACL of the user that redis.username names: +{} ~{prefix}:* &{prefix}:*",
             command.to_ascii_lowercase().replace(' ', "|")
         ),
         "NOAUTH" | "WRONGPASS" => "set redis.username and redis.password as Redis has them".to_owned(),
+        "DENIED" => {
+            "Redis serves its own machine alone (protected mode): give it a password, and set redis.password"
+                .to_owned()
+        }
         "OOM" => "raise Redis' maxmemory, or keep fewer publications".to_owned(),
         "READONLY" => "this is a replica: let redis.url name the primary, or use Sentinel".to_owned(),
         "MISCONF" => "Redis cannot save its data: look at its log and its disk".to_owned(),

@@ -173,6 +173,29 @@ fn a_password_that_is_missing_is_told() {
 }
 
 #[test]
+fn a_redis_that_turns_every_connection_down_is_told_with_the_reason() {
+    run(async {
+        for (said, told) in [
+            ("-DENIED Redis is running in protected mode because …", "redis.password"),
+            ("-ERR max number of clients reached", "maxclients"),
+        ] {
+            let closed = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let url = format!("redis://{}", closed.local_addr().unwrap());
+            // Ends with the test process: it owns nothing.
+            std::thread::spawn(move || {
+                for mut socket in closed.incoming().map(Result::unwrap) {
+                    // What was asked is read, so that the close does not overtake the answer.
+                    drop(socket.write_all(format!("{said}\r\n").as_bytes()));
+                    drop(socket.read(&mut [0; 4096]));
+                }
+            });
+            let mut rig = Rig::new(&RedisConfig { url, ..RedisConfig::default() });
+            rig.until("told", |broker| broker.view().health().detail.contains(told)).await;
+        }
+    });
+}
+
+#[test]
 fn a_command_that_the_acl_forbids_is_refused_and_the_rest_works() {
     run(async {
         let server = Server::start(&[]);
