@@ -11,12 +11,25 @@ use model::{ChannelName, ClientId, ClientInfo, Moment, Payload, Publication, Tag
 #[expect(dead_code, reason = "a part of the crate is measured alone")]
 #[path = "../src/envelope.rs"]
 mod envelope;
+#[path = "../src/fields.rs"]
+mod fields;
+#[expect(dead_code, unreachable_pub, reason = "a part of the crate is measured alone")]
+#[path = "../src/format_version.rs"]
+mod format_version;
+#[expect(dead_code, reason = "a part of the crate is measured alone")]
+#[path = "../src/malformed.rs"]
+mod malformed;
 #[expect(dead_code, reason = "a part of the crate is measured alone")]
 #[path = "../src/names.rs"]
 mod names;
 #[path = "../src/resp.rs"]
 mod resp;
+#[expect(dead_code, reason = "a part of the crate is measured alone")]
+#[path = "../src/signing.rs"]
+mod signing;
 
+use envelope::Terms;
+use format_version::FormatVersion;
 use names::Names;
 use resp::{Parsed, Push};
 
@@ -26,6 +39,12 @@ const PAYLOAD_BYTES: usize = 128;
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 fn main() {
+    let terms = Terms {
+        version: FormatVersion::new(envelope::VERSION),
+        origin: "node-1".to_owned(),
+        payload_bytes_max: PAYLOAD_BYTES_MAX,
+        signing: None,
+    };
     let names = Names { prefix: "fanfare".to_owned(), is_cluster: false };
     let channel = ChannelName::parse("news:europe-4711").expect("a name");
     let text = "x".repeat(PAYLOAD_BYTES - "{\"id\":1234567,\"text\":\"\"}".len());
@@ -33,19 +52,21 @@ fn main() {
     let pushes = pushes(&names.channel_key(&channel), &plain);
     let count = count(&pushes);
     measure("parse a push of 128 bytes", count, || self::count(&pushes));
-    measure("parse it, find the channel's name, open the plain payload", count, || take_in(&names, &pushes));
+    measure("parse it, find the channel's name, open the plain payload", count, || {
+        take_in(&names, &terms, &channel, &pushes)
+    });
 
     let payload = Payload::parse_json(&plain).expect("a payload");
     let mut publication =
         Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() };
-    let bare = body(&publication);
+    let bare = body(&terms, &channel, &publication);
     publication.publisher = Some(Arc::new(ClientInfo {
         user: "alice".into(),
         client: ClientId::new(1 << 90),
         connection: None,
         subscription: None,
     }));
-    let whole = body(&publication);
+    let whole = body(&terms, &channel, &publication);
     for (what, bytes) in [
         ("open a plain payload of 128 bytes", &plain),
         ("open an envelope with position, payload, time, origin", &bare),
@@ -53,7 +74,7 @@ fn main() {
     ] {
         measure(what, 100_000, || {
             (0..100_000)
-                .filter(|_| envelope::open(black_box(bytes), PAYLOAD_BYTES_MAX, Moment::default()).is_ok())
+                .filter(|_| envelope::open(&terms, &channel, black_box(bytes), Moment::default()).is_ok())
                 .count()
         });
     }
@@ -61,7 +82,7 @@ fn main() {
     measure("encode a body with a publisher", 100_000, || {
         for _ in 0..100_000 {
             out.clear();
-            envelope::encode_body(black_box(&publication), 1, "node-1", &mut out);
+            envelope::encode_body(&terms, &channel, black_box(&publication), 1, &mut out);
         }
         out.len()
     });
@@ -76,9 +97,9 @@ fn pushes(channel: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 /// A body to which the script gave a position.
-fn body(publication: &Publication) -> Vec<u8> {
+fn body(terms: &Terms, channel: &ChannelName, publication: &Publication) -> Vec<u8> {
     let mut body = Vec::new();
-    envelope::encode_body(publication, 1_790_000_000_000_000, "node-1", &mut body);
+    envelope::encode_body(terms, channel, publication, 1_790_000_000_000_000, &mut body);
     body.splice(2..2, *b"\0\0\0\0\x0c\0\0\0\x07\0\0\0\0\0\0\0\x09");
     body
 }
@@ -103,11 +124,11 @@ fn count(buffer: &[u8]) -> usize {
     count
 }
 
-fn take_in(names: &Names, buffer: &[u8]) -> usize {
+fn take_in(names: &Names, terms: &Terms, name: &ChannelName, buffer: &[u8]) -> usize {
     let mut count = 0;
     each_payload(buffer, |channel, payload| {
-        black_box(names.parse(channel));
-        let opened = envelope::open(payload, PAYLOAD_BYTES_MAX, Moment::default());
+        drop(black_box(names.parse(channel)));
+        let opened = envelope::open(terms, name, payload, Moment::default());
         count += usize::from(black_box(opened).is_ok());
     });
     count

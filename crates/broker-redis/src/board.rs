@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::channels::{Channels, Order, Outcome, PrimaryId};
 use crate::counters::{Fault, RedisCounters};
 use crate::dial::Dialer;
+use crate::envelope::Terms;
 use crate::explain;
 use crate::ledger::{Answer, Key, Ledger};
 use crate::log::Throttle;
@@ -54,8 +55,8 @@ pub(crate) struct Setup {
     pub(crate) node: String,
     /// Makes connections to it.
     pub(crate) dialer: Dialer,
-    /// Largest payload that is handed on.
-    pub(crate) payload_bytes_max: usize,
+    /// How envelopes are read and written.
+    pub(crate) terms: Terms,
     /// Makes the thread's loop poll.
     pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
     /// The wall clock at a moment, in microseconds since 1970.

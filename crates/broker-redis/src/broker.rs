@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use crate::board::{Board, Setup};
 use crate::counters::{RedisCounters, RedisHealth};
 use crate::dial::Dialer;
+use crate::envelope::Terms;
 use crate::names::Names;
 use crate::primary::Primary;
 use crate::probe::Probe;
 use crate::request::Task;
+use crate::signing::Signing;
 use crate::target::Target;
-use crate::{ConfigError, RedisConfig, RedisPresence, envelope, intake, topology};
+use crate::{ConfigError, FormatVersion, RedisConfig, RedisPresence, envelope, intake, topology};
 
 /// What the broker is told about the node that it serves.
 pub struct Surroundings {
@@ -31,12 +33,15 @@ pub struct Surroundings {
     pub origin: String,
     /// Largest payload that is handed on.
     pub publication_bytes_max: usize,
+    /// Which versions of the envelope the node reads, and which it writes.
+    pub envelope: FormatVersion,
+    /// Whether a channel takes what backends publish without a signature, if nodes sign.
+    pub accepts_unsigned: Box<dyn Fn(&ChannelName) -> bool>,
 }
 
 /// Carries publications between nodes through Redis, and keeps histories there.
 pub struct RedisBroker {
     board: Rc<Board>,
-    origin: String,
     _tasks: JoinSet<()>,
 }
 
@@ -47,18 +52,22 @@ impl RedisBroker {
     /// Outside of a `LocalRuntime` or `LocalSet`.
     pub fn start(config: &RedisConfig, surroundings: Surroundings) -> Result<Self, ConfigError> {
         config.verify()?;
-        let Surroundings { wake, unix_micros, origin, publication_bytes_max } = surroundings;
+        let Surroundings { wake, unix_micros, origin, publication_bytes_max, envelope, accepts_unsigned } =
+            surroundings;
         let target = Target::parse(&config.url)?;
         let dialer = Dialer::new(config, &target)?;
         let prefix = Names::parse_prefix(&config.prefix)
             .map_err(|reason| ConfigError { setting: "redis.prefix", reason })?;
-        let (node, payload_bytes_max) = (origin.clone(), publication_bytes_max);
-        let setup = Setup { target, node, dialer, payload_bytes_max, wake, unix_micros };
+        let signing = (!config.signing_key.is_empty())
+            .then(|| Signing::new(&config.signing_key, &config.signing_key_previous, accepts_unsigned));
+        let payload_bytes_max = publication_bytes_max;
+        let terms = Terms { version: envelope, origin: origin.clone(), payload_bytes_max, signing };
+        let setup = Setup { target, node: origin, dialer, terms, wake, unix_micros };
         let board = Rc::new(Board::new(setup, prefix));
         let mut tasks = JoinSet::new();
         tasks.spawn_local(topology::run(Rc::clone(&board)));
         tasks.spawn_local(Rc::clone(&board).keep_time());
-        Ok(Self { board, origin, _tasks: tasks })
+        Ok(Self { board, _tasks: tasks })
     }
 
     /// Its other half, which shares its connections and serves while it lives. Both are polled when the loop is
@@ -113,12 +122,12 @@ impl RedisView {
 }
 
 impl RedisBroker {
-    fn body(&self, publication: &Publication) -> Vec<u8> {
+    fn body(&self, channel: &ChannelName, publication: &Publication) -> Vec<u8> {
         /// What stands around payload and tags in most bodies.
         const AROUND: usize = 128;
         let mut body = Vec::with_capacity(publication.size() + AROUND);
         let accepted = self.board.unix_micros(publication.accepted);
-        envelope::encode_body(publication, accepted, &self.origin, &mut body);
+        envelope::encode_body(&self.board.setup.terms, channel, publication, accepted, &mut body);
         body
     }
 }
@@ -148,7 +157,7 @@ impl Broker for RedisBroker {
             let outcome = Err(Refusal::NotAvailable);
             return self.board.tell(BrokerEvent::Published { ticket, outcome });
         }
-        let body = self.body(&publication);
+        let body = self.body(channel, &publication);
         let task = if terms == PublishTerms::default() {
             Task::Publish { body }
         } else {
@@ -173,7 +182,7 @@ impl Broker for RedisBroker {
         /// Nobody awaits an answer under it.
         const NOBODY: Ticket = Ticket(u64::MAX);
         let mut body = Vec::new();
-        envelope::encode_movement(movement, member, &self.origin, &mut body);
+        envelope::encode_movement(&self.board.setup.terms, channel, movement, member, &mut body);
         self.board.ask(NOBODY, channel, Task::Announce { body });
     }
 

@@ -40,6 +40,8 @@ struct Entry {
     left: u32,
     phase: Phase,
     is_wanted: bool,
+    /// Whether it was told that something in it was not signed.
+    was_accused: bool,
 }
 
 /// Something to be asked on the connection of a primary.
@@ -83,13 +85,25 @@ impl Equivalent<ChannelName> for Text<'_> {
 impl Channels {
     /// The sequencer wants a channel, whose home is `home`.
     pub(crate) fn join(&mut self, channel: &ChannelName, home: PrimaryId) -> Outcome {
-        let absent = Entry { home, left: 0, phase: Phase::Absent, is_wanted: true };
+        let absent = Entry { home, left: 0, phase: Phase::Absent, is_wanted: true, was_accused: false };
         let entry = self.entries.entry(channel.clone()).or_insert(absent);
         entry.is_wanted = true;
         if entry.phase == Phase::Confirmed {
             return Outcome { event: Some(BrokerEvent::Joined { channel: channel.clone() }), order: None };
         }
         Outcome { event: None, order: queue(channel, entry) }
+    }
+
+    /// Whether it was told of a channel that something in it was not signed.
+    pub(crate) fn was_accused(&self, channel: &ChannelName) -> bool {
+        self.entries.get(channel).is_none_or(|entry| entry.was_accused)
+    }
+
+    /// It is told now.
+    pub(crate) fn accuse(&mut self, channel: &ChannelName) {
+        if let Some(entry) = self.entries.get_mut(channel) {
+            entry.was_accused = true;
+        }
     }
 
     /// The sequencer wants a channel no more. It lingers.

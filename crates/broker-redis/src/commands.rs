@@ -275,8 +275,8 @@ impl Clerk<'_> {
         if matches!(request.task, crate::request::Task::Announce { .. }) {
             return;
         }
-        let (most, now) = (board.setup.payload_bytes_max, board.moment.get());
-        match request.answer(asked.ticket(), reply, most, now, &mut malformed) {
+        let (terms, now) = (&board.setup.terms, board.moment.get());
+        match request.answer(asked.ticket(), reply, terms, now, &mut malformed) {
             Some(event) => board.tell(event),
             None => {
                 board.count_fault(Fault::Other);

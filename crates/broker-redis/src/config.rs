@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::names::Names;
 use crate::target::Target;
 
+/// As many as the hash that signs has.
+const SIGNING_KEY_BYTES_MIN: usize = 32;
+
 /// Which Redis connects the nodes. Without a URL the node stands alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +40,12 @@ pub struct RedisConfig {
     pub sentinel_username: String,
     /// The password at the Sentinels. Empty: none.
     pub sentinel_password: Secret,
+    /// Signs what nodes write for each other, with HMAC-SHA256, so that rights in Redis are no rights to publish:
+    /// what is not signed is dropped, except in namespaces with `unsigned_publish`. All nodes need the same key, of 32
+    /// bytes or more. Empty: nothing is signed.
+    pub signing_key: Secret,
+    /// A key whose signatures are accepted, too, while the nodes change from one key to another.
+    pub signing_key_previous: Secret,
     /// What the names of all channels and keys in Redis begin with. Clusters of nodes that share a Redis are
     /// apart from each other when their prefixes differ. Letters, digits, `-`, `_`, `.` and `:`.
     pub prefix: String,
@@ -84,6 +93,7 @@ impl RedisConfig {
                 "needs redis.client_key_file, and the reverse".to_owned(),
             );
         }
+        self.verify_signing()?;
         let of_tls = [
             ("redis.ca_file", self.ca_file.as_os_str().is_empty()),
             ("redis.client_cert_file", self.client_cert_file.as_os_str().is_empty()),
@@ -93,6 +103,25 @@ impl RedisConfig {
             Some((setting, _)) => wrong(setting, "needs a redis.url that begins with rediss".to_owned()),
             None => Ok(()),
         }
+    }
+
+    fn verify_signing(&self) -> Result<(), ConfigError> {
+        let keys = [
+            ("redis.signing_key", &self.signing_key),
+            ("redis.signing_key_previous", &self.signing_key_previous),
+        ];
+        let is_short = |key: &Secret| !key.is_empty() && key.reveal().len() < SIGNING_KEY_BYTES_MIN;
+        if let Some((setting, _)) = keys.into_iter().find(|(_, key)| is_short(key)) {
+            return Err(ConfigError {
+                setting,
+                reason: format!("must have at least {SIGNING_KEY_BYTES_MIN} bytes"),
+            });
+        }
+        if self.signing_key.is_empty() && !self.signing_key_previous.is_empty() {
+            let reason = "needs redis.signing_key".to_owned();
+            return Err(ConfigError { setting: "redis.signing_key_previous", reason });
+        }
+        Ok(())
     }
 }
 
@@ -109,6 +138,8 @@ impl Default for RedisConfig {
             server_name: String::new(),
             sentinel_username: String::new(),
             sentinel_password: Secret::default(),
+            signing_key: Secret::default(),
+            signing_key_previous: Secret::default(),
             prefix: "fanfare".to_owned(),
         }
     }

@@ -5,26 +5,27 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::limits::MESSAGE_OVERHEAD_BYTES;
+use model::limits::{MESSAGE_OVERHEAD_BYTES, NODE_LETTER_BYTES_MAX};
 use model::{
-    ClientId, ClientInfo, Epoch, Moment, Movement, Payload, PayloadError, Position, Publication, RawJson,
-    Tags,
+    ChannelName, ClientId, ClientInfo, Epoch, Moment, Movement, Payload, Position, Publication, RawJson, Tags,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::fields::{Fields, append, each_field};
+use crate::format_version::FormatVersion;
+pub(crate) use crate::malformed::Malformed;
+use crate::signing::Signing;
+
 /// Begins an envelope, and neither JSON nor any other UTF-8 text.
 const MAGIC: u8 = 0xfa;
-/// The only version so far.
-const VERSION: u8 = 1;
-const FIELD_HEAD_BYTES: usize = 5;
+/// The newest version; there is no other so far.
+pub(crate) const VERSION: u8 = 1;
 const POSITION_BYTES: usize = 12;
 /// Which movement it is.
 const JOIN: u8 = 1;
 const LEAVE: u8 = 2;
 /// Longest name of a node.
 const ORIGIN_BYTES_MAX: usize = 64;
-/// Fields of one envelope, unknown ones included.
-const FIELDS_MAX: usize = 32;
 
 mod field {
     pub(super) const POSITION: u8 = 0;
@@ -33,10 +34,29 @@ mod field {
     pub(super) const PUBLISHER: u8 = 3;
     pub(super) const ACCEPTED: u8 = 4;
     pub(super) const ORIGIN: u8 = 5;
-    /// Somebody came or went: there is no payload, and the publisher is who did. (6 and 7, trace context and
-    /// signature, are not read.)
+    /// Comes last. (6, trace context, is not read.)
+    pub(super) const SIGNATURE: u8 = 7;
+    /// Somebody came or went: there is no payload, and the publisher is who did.
     pub(super) const MOVEMENT: u8 = 8;
-    pub(super) const KNOWN: u8 = 9;
+}
+
+/// How a node reads and writes envelopes.
+pub(crate) struct Terms {
+    pub(crate) version: FormatVersion,
+    /// The node's own name.
+    pub(crate) origin: String,
+    /// Largest payload that is taken.
+    pub(crate) payload_bytes_max: usize,
+    /// Absent: nothing is signed, and signatures are not looked at.
+    pub(crate) signing: Option<Signing>,
+}
+
+impl Terms {
+    /// Largest payload that is taken from a channel: what nodes tell each other is no publisher's business.
+    fn payload_bytes_max(&self, channel: &ChannelName) -> usize {
+        let least = if channel.is_internal() { NODE_LETTER_BYTES_MAX } else { 0 };
+        self.payload_bytes_max.max(least)
+    }
 }
 
 /// What came of a channel in Redis.
@@ -61,54 +81,6 @@ pub(crate) struct Opened {
     pub(crate) publication: Publication,
 }
 
-/// Why bytes from Redis are no publication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Malformed {
-    /// The payload is not one JSON value.
-    #[error("the payload is not one JSON value")]
-    NotJson,
-    /// A part is larger than allowed.
-    #[error("it is larger than allowed")]
-    TooLarge,
-    /// The envelope ends within a field.
-    #[error("the envelope is cut short")]
-    Truncated,
-    /// The envelope is of another version.
-    #[error("the envelope is of an unknown version")]
-    Version,
-    /// A field is missing, doubled, or not what it should be.
-    #[error("a field of the envelope is missing or wrong")]
-    Field,
-}
-
-impl Malformed {
-    /// Every kind, in the order of [`Self::index`].
-    pub(crate) const ALL: [Self; 5] =
-        [Self::NotJson, Self::TooLarge, Self::Truncated, Self::Version, Self::Field];
-
-    /// Position in [`Self::ALL`].
-    pub(crate) fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The kind as a metric's label.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::NotJson => "not_json",
-            Self::TooLarge => "too_large",
-            Self::Truncated => "truncated",
-            Self::Version => "version",
-            Self::Field => "field",
-        }
-    }
-}
-
-impl From<PayloadError> for Malformed {
-    fn from(_: PayloadError) -> Self {
-        Self::NotJson
-    }
-}
-
 /// Both infos come in commands of a connection, each of which is bounded by this.
 fn publisher_bytes_max(payload_bytes_max: usize) -> usize {
     2 * (payload_bytes_max + MESSAGE_OVERHEAD_BYTES)
@@ -126,12 +98,13 @@ struct PublisherOut<'p> {
 
 /// Appends a publication's body, without a position: the script that gives it one puts it first.
 pub(crate) fn encode_body(
+    terms: &Terms,
+    channel: &ChannelName,
     publication: &Publication,
     accepted_unix_micros: u64,
-    origin: &str,
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(&[MAGIC, VERSION]);
+    let begun = begin(terms, out);
     append(field::PAYLOAD, publication.payload.as_bytes(), out);
     if !publication.tags.is_empty() {
         let by_name: BTreeMap<&str, &str> = publication.tags.iter().collect();
@@ -141,19 +114,41 @@ pub(crate) fn encode_body(
         append(field::PUBLISHER, &client_as_json(publisher), out);
     }
     append(field::ACCEPTED, &accepted_unix_micros.to_be_bytes(), out);
-    append(field::ORIGIN, origin.as_bytes(), out);
+    end(terms, channel, begun, out);
 }
 
 /// Appends what tells that somebody came or went.
-pub(crate) fn encode_movement(movement: Movement, member: &ClientInfo, origin: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[MAGIC, VERSION]);
+pub(crate) fn encode_movement(
+    terms: &Terms,
+    channel: &ChannelName,
+    movement: Movement,
+    member: &ClientInfo,
+    out: &mut Vec<u8>,
+) {
+    let begun = begin(terms, out);
     let which = match movement {
         Movement::Join => JOIN,
         Movement::Leave => LEAVE,
     };
     append(field::MOVEMENT, &[which], out);
     append(field::PUBLISHER, &client_as_json(member), out);
-    append(field::ORIGIN, origin.as_bytes(), out);
+    end(terms, channel, begun, out);
+}
+
+/// Begins an envelope; returns where its fields are to be.
+fn begin(terms: &Terms, out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[MAGIC, terms.version.written()]);
+    out.len()
+}
+
+/// Appends what every envelope ends with.
+fn end(terms: &Terms, channel: &ChannelName, begun: usize, out: &mut Vec<u8>) {
+    append(field::ORIGIN, terms.origin.as_bytes(), out);
+    if let Some(signing) = &terms.signing {
+        let version = out[begun - 1];
+        let signature = signing.sign(channel, version, std::iter::once(&out[begun..]));
+        append(field::SIGNATURE, signature.as_ref(), out);
+    }
 }
 
 /// A client as nodes write it down for each other.
@@ -167,32 +162,35 @@ pub(crate) fn client_as_json(client: &ClientInfo) -> Vec<u8> {
     serde_json::to_vec(&client).expect("texts by name are JSON")
 }
 
-fn append(id: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    let length = u32::try_from(bytes.len()).expect("what was published is far below 4 GiB");
-    out.push(id);
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(bytes);
-}
-
-/// Opens what a history keeps, read at `arrived`. Trusts none of it.
+/// Opens what a channel's history keeps, read at `arrived`. Trusts none of it.
 pub(crate) fn open_kept(
+    terms: &Terms,
+    channel: &ChannelName,
     bytes: &[u8],
-    payload_bytes_max: usize,
     arrived: Moment,
 ) -> Result<Publication, Malformed> {
-    match open(bytes, payload_bytes_max, arrived)? {
+    match open(terms, channel, bytes, arrived)? {
         Content::Publication(opened) => Ok(opened.publication),
         Content::Movement(..) => Err(Malformed::Field),
     }
 }
 
-/// Opens what came from Redis, at `arrived`. Trusts none of it.
-pub(crate) fn open(bytes: &[u8], payload_bytes_max: usize, arrived: Moment) -> Result<Content, Malformed> {
-    let fields = match bytes {
-        [MAGIC, VERSION, fields @ ..] => fields,
+/// Opens what came from a channel in Redis, at `arrived`. Trusts none of it.
+pub(crate) fn open(
+    terms: &Terms,
+    channel: &ChannelName,
+    bytes: &[u8],
+    arrived: Moment,
+) -> Result<Content, Malformed> {
+    let payload_bytes_max = terms.payload_bytes_max(channel);
+    let (version, fields) = match bytes {
+        [MAGIC, version, fields @ ..] if terms.version.reads(*version) => (*version, fields),
         [MAGIC, _, ..] => return Err(Malformed::Version),
         [MAGIC] => return Err(Malformed::Truncated),
         plain => {
+            if terms.signing.as_ref().is_some_and(|signing| !signing.accepts_unsigned(channel)) {
+                return Err(Malformed::Signature);
+            }
             let payload = payload(plain, payload_bytes_max)?;
             let publication =
                 Publication { payload, publisher: None, tags: Tags::default(), accepted: arrived };
@@ -200,7 +198,13 @@ pub(crate) fn open(bytes: &[u8], payload_bytes_max: usize, arrived: Moment) -> R
             return Ok(Content::Publication(opened));
         }
     };
-    let fields = Fields::split(fields)?;
+    let whole = fields;
+    let fields = Fields::split(whole)?;
+    if let Some(signing) = &terms.signing
+        && !is_genuine(signing, channel, version, whole, &fields)
+    {
+        return Err(Malformed::Signature);
+    }
     if let Some(which) = fields.known(field::MOVEMENT) {
         return movement(which, &fields, payload_bytes_max);
     }
@@ -234,37 +238,22 @@ fn movement(which: &[u8], fields: &Fields<'_>, payload_bytes_max: usize) -> Resu
     Ok(Content::Movement(movement, Arc::new(client(member, payload_bytes_max)?)))
 }
 
-/// The known fields of an envelope, by id.
-#[derive(Default)]
-struct Fields<'b>([Option<&'b [u8]>; field::KNOWN as usize]);
-
-impl<'b> Fields<'b> {
-    fn split(mut rest: &'b [u8]) -> Result<Self, Malformed> {
-        let mut fields = Self::default();
-        for _ in 0..FIELDS_MAX {
-            let Some((&[id, a, b, c, d], behind)) = rest.split_first_chunk::<FIELD_HEAD_BYTES>() else {
-                break;
-            };
-            let length =
-                usize::try_from(u32::from_be_bytes([a, b, c, d])).map_err(|_| Malformed::TooLarge)?;
-            let (bytes, behind) = behind.split_at_checked(length).ok_or(Malformed::Truncated)?;
-            rest = behind;
-            if let Some(place) = fields.0.get_mut(usize::from(id))
-                && place.replace(bytes).is_some()
-            {
-                return Err(Malformed::Field);
-            }
-        }
-        match rest.len() {
-            0 => Ok(fields),
-            1..FIELD_HEAD_BYTES => Err(Malformed::Truncated),
-            _ => Err(Malformed::TooLarge),
-        }
-    }
-
-    fn known(&self, id: u8) -> Option<&'b [u8]> {
-        self.0[usize::from(id)]
-    }
+/// Whether nodes wrote it that have the key, or a backend where none is needed: backends write nothing that only
+/// nodes can know.
+fn is_genuine(
+    signing: &Signing,
+    channel: &ChannelName,
+    version: u8,
+    whole: &[u8],
+    fields: &Fields<'_>,
+) -> bool {
+    let Some(found) = fields.known(field::SIGNATURE) else {
+        let of_nodes = [field::PUBLISHER, field::ORIGIN, field::MOVEMENT];
+        return signing.accepts_unsigned(channel) && of_nodes.iter().all(|id| fields.known(*id).is_none());
+    };
+    let covered = each_field(whole).filter(|field| ![field::POSITION, field::SIGNATURE].contains(&field.id));
+    let covered = covered.map(|field| field.whole);
+    signing.holds(found, channel, version, covered)
 }
 
 fn payload(bytes: &[u8], bytes_max: usize) -> Result<Payload, Malformed> {

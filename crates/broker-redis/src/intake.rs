@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use broker::BrokerEvent;
-use model::{Moment, limits};
+use model::{ChannelName, Moment, limits};
 use tokio::time::Instant;
 
 use crate::board::Board;
 use crate::channels::Order;
-use crate::envelope::{self, Content};
+use crate::envelope::{self, Content, Malformed};
 use crate::log::Line;
 use crate::primary::{Primary, Question};
 use crate::resp::{self, Parsed, Push};
@@ -96,7 +96,7 @@ fn taken_in(
                 return if asked == channel { Ok(None) } else { Err(ANOTHER) };
             }
             let order = answered(primary, true)?;
-            if board.names.borrow().parse(channel) != Some(order.channel.as_str()) {
+            if board.names.borrow().parse(channel).as_deref() != Some(order.channel.as_str()) {
                 return Err(ANOTHER);
             }
             let outcome = board.channels.borrow_mut().confirmed(&order.channel, primary.id, Instant::now());
@@ -108,7 +108,7 @@ fn taken_in(
                 board.doubt(format!("{} no longer serves the node's own probe", primary.endpoint));
             }
             let names = board.names.borrow();
-            Ok(names.parse(channel).and_then(|name| ended(board, primary, name)))
+            Ok(names.parse(channel).and_then(|name| ended(board, primary, &name)))
         }
         Push::Error(text) => {
             refused(board, primary, &String::from_utf8_lossy(text));
@@ -141,9 +141,9 @@ fn published(
             board.counters.borrow_mut().probes.latency.observe(span);
             return None;
         };
-        channels.live(name, primary.id)?.clone()
+        channels.live(&name, primary.id)?.clone()
     };
-    match envelope::open(payload, board.setup.payload_bytes_max, now) {
+    match envelope::open(&board.setup.terms, &channel, payload, now) {
         Ok(Content::Movement(movement, member)) => Some(BrokerEvent::Announced { channel, movement, member }),
         Ok(Content::Publication(opened)) => {
             let mut counters = board.counters.borrow_mut();
@@ -157,13 +157,31 @@ fn published(
             Some(BrokerEvent::Publication { channel, position, is_plain, publication })
         }
         Err(reason) => {
-            board.counters.borrow_mut().malformed[reason.index()] += 1;
-            if let Some(unsaid) = board.throttle.borrow_mut().admit(Line::Malformed, Instant::now()) {
-                let reason = reason.label();
-                tracing::warn!(target: "fanfare::redis", %channel, reason, unsaid, "dropped what was published");
-            }
+            dropped(board, &channel, reason);
             None
         }
+    }
+}
+
+fn dropped(board: &Board, channel: &ChannelName, reason: Malformed) {
+    board.counters.borrow_mut().malformed[reason.index()] += 1;
+    let is_unsigned = reason == Malformed::Signature;
+    // That nodes differ in their keys, or a backend has none, shows in each channel alike.
+    if is_unsigned && board.channels.borrow().was_accused(channel) {
+        return;
+    }
+    let line = if is_unsigned { Line::Unsigned } else { Line::Malformed };
+    let Some(unsaid) = board.throttle.borrow_mut().admit(line, Instant::now()) else { return };
+    let reason = reason.label();
+    if is_unsigned {
+        board.channels.borrow_mut().accuse(channel);
+        tracing::warn!(
+            target: "fanfare::redis", %channel, reason, unsaid,
+            "dropped what was published: give all nodes the same redis.signing_key, or let backends publish \
+             unsigned by unsigned_publish of the channel's namespace"
+        );
+    } else {
+        tracing::warn!(target: "fanfare::redis", %channel, reason, unsaid, "dropped what was published");
     }
 }
 

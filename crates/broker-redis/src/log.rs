@@ -18,6 +18,8 @@ pub(crate) enum Line {
     Unsubscribable,
     /// Something in a channel was no publication.
     Malformed,
+    /// Something in a channel was not signed, or wrongly.
+    Unsigned,
     /// The primaries were not found.
     Unknown,
 }

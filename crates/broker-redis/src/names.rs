@@ -1,6 +1,8 @@
 //! Channel names as Redis sees them: the name of the pub/sub channel, which is the key of its history too, and
 //! the hash slot of either.
 
+use std::borrow::Cow;
+
 use model::ChannelName;
 
 /// Longest prefix.
@@ -13,6 +15,8 @@ const CHANNEL_MARK: &str = ":ch:";
 const NODES_MARK: &str = ":ctl:ch:";
 /// What the channel by which nodes speak to each other is called.
 const NODES: &str = "nodes";
+/// What the channels by which single nodes are spoken to are called, before the node's name.
+const NODE: &str = "node-";
 /// Parts of a prefix that would make keys of one prefix look like keys of another.
 const RESERVED_PARTS: [&str; 8] = ["ctl", "ch", "meta", "once", "members", "until", "users", "probe"];
 /// What stands between the prefix and a node's name.
@@ -49,18 +53,20 @@ impl Names {
         if channel.is_of_nodes() {
             return [&self.prefix, NODES_MARK, open, NODES, close].concat().into_bytes();
         }
+        if let Some(node) = channel.node() {
+            return [&self.prefix, NODES_MARK, open, NODE, node, close].concat().into_bytes();
+        }
         [&self.prefix, CHANNEL_MARK, open, channel.as_str(), close].concat().into_bytes()
     }
 
     /// The text of a channel's name, out of the name of its pub/sub channel.
-    pub(crate) fn parse<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
+    pub(crate) fn parse<'k>(&self, key: &'k [u8]) -> Option<Cow<'k, str>> {
         let (open, close) = self.braces();
         let behind = key.strip_prefix(self.prefix.as_bytes())?;
         let within = |name: &'k [u8]| name.strip_prefix(open.as_bytes())?.strip_suffix(close.as_bytes());
         match behind.strip_prefix(CHANNEL_MARK.as_bytes()) {
-            Some(name) => std::str::from_utf8(within(name)?).ok(),
-            None => (within(behind.strip_prefix(NODES_MARK.as_bytes())?)? == NODES.as_bytes())
-                .then_some(ChannelName::OF_NODES),
+            Some(name) => std::str::from_utf8(within(name)?).ok().map(Cow::Borrowed),
+            None => internal(std::str::from_utf8(within(behind.strip_prefix(NODES_MARK.as_bytes())?)?).ok()?),
         }
     }
 
@@ -76,6 +82,14 @@ impl Names {
     fn braces(&self) -> (&'static str, &'static str) {
         if self.is_cluster { ("{", "}") } else { ("", "") }
     }
+}
+
+/// A channel that nodes alone use.
+fn internal(name: &str) -> Option<Cow<'_, str>> {
+    if name == NODES {
+        return Some(Cow::Borrowed(ChannelName::OF_NODES));
+    }
+    name.strip_prefix(NODE).map(|node| Cow::Owned([ChannelName::OF_NODE, node].concat()))
 }
 
 /// The hash slot of a key: of what stands within its first braces, unless that is nothing.
@@ -113,6 +127,7 @@ const CRC16_BY_BYTE: [u16; 256] = {
 
 #[cfg(test)]
 mod tests {
+    use model::ClientId;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,10 +150,14 @@ mod tests {
             [(names(false), &b"fanfare:ctl:ch:nodes"[..]), (names(true), b"fanfare:ctl:ch:{nodes}")]
         {
             assert_eq!(names.channel_key(&nodes), key);
-            assert_eq!(names.parse(key), Some(nodes.as_str()));
-            assert_eq!(names.parse(&names.channel_key(&same)), Some("nodes"));
+            assert_eq!(names.parse(key).as_deref(), Some(nodes.as_str()));
+            assert_eq!(names.parse(&names.channel_key(&same)).as_deref(), Some("nodes"));
         }
         assert_eq!(names(false).parse(b"fanfare:ctl:ch:others"), None);
+        let node = ChannelName::of_node(ClientId::new(7));
+        let key = names(true).channel_key(&node);
+        assert_eq!(key, b"fanfare:ctl:ch:{node-00000000-0000-4000-8000-000000000007}");
+        assert_eq!(names(true).parse(&key).as_deref(), Some(node.as_str()));
     }
 
     #[test]
@@ -152,7 +171,7 @@ mod tests {
 
     #[test]
     fn other_names_are_none_of_ours() {
-        assert_eq!(names(false).parse(b"fanfare:ch:news"), Some("news"));
+        assert_eq!(names(false).parse(b"fanfare:ch:news").as_deref(), Some("news"));
         for (is_cluster, key) in [
             (false, "fanfare:meta:news"),
             (false, "other:ch:news"),
@@ -210,7 +229,8 @@ mod tests {
         fn a_name_survives_its_key(name in "[ -z|~]{1,255}", is_cluster: bool) {
             let names = names(is_cluster);
             let key = names.channel_key(&ChannelName::parse(&name).expect("a name"));
-            prop_assert_eq!(names.parse(&key), Some(&*name));
+            let parsed = names.parse(&key);
+            prop_assert_eq!(parsed.as_deref(), Some(&*name));
             if is_cluster {
                 prop_assert_eq!(slot(&key), slot(name.as_bytes()));
             }

@@ -30,7 +30,8 @@ impl RedisPresence {
 
 impl Presence for RedisPresence {
     fn enter(&mut self, ticket: Ticket, channel: &ChannelName, member: &Arc<ClientInfo>) {
-        let visit = Visit::Enter { member: Arc::clone(member), ttl: self.ttl };
+        let ttl = if channel.is_of_nodes() { limits::NODE_TTL } else { self.ttl };
+        let visit = Visit::Enter { member: Arc::clone(member), ttl };
         self.board.ask(ticket, channel, Task::Visit(visit));
     }
 

@@ -157,13 +157,13 @@ impl Request {
         &self,
         ticket: Ticket,
         reply: Value,
-        payload_bytes_max: usize,
+        terms: &envelope::Terms,
         now: Moment,
         malformed: &mut impl FnMut(envelope::Malformed),
     ) -> Option<Answer> {
         let event = match (&self.task, reply) {
             (Task::Visit(visit), reply) => {
-                return visit.answer(ticket, reply, payload_bytes_max, malformed).map(Answer::from);
+                return visit.answer(ticket, reply, terms.payload_bytes_max, malformed).map(Answer::from);
             }
             (Task::Publish { .. }, Value::Int(_)) => BrokerEvent::Published { ticket, outcome: Ok(None) },
             (Task::PublishOnTerms { .. }, Value::Array(parts)) => {
@@ -180,7 +180,7 @@ impl Request {
                     let (offset, Value::BulkString(body)) = (number(&entry[0])?, &entry[1]) else {
                         return None;
                     };
-                    match envelope::open_kept(body, payload_bytes_max, now) {
+                    match envelope::open_kept(terms, &self.channel, body, now) {
                         Ok(publication) => page.entries.push(HistoryEntry { offset, publication }),
                         Err(reason) => malformed(reason),
                     }

@@ -41,6 +41,7 @@ use fault::Fault;
 use keys::Keys;
 use method::Method;
 
+pub(crate) use answer::NodeStats;
 pub(crate) use identity::NodeIdentity;
 pub(crate) use tally::Tally;
 
@@ -134,10 +135,11 @@ mod tests {
     use axum::body::Body;
     use engine::{Mailbox, NamespaceConfig, NodeRequest, Rules};
     use http_body_util::BodyExt;
-    use model::{Period, Secret};
+    use model::{ClientId, Period, Secret};
     use transport::{Clock, WorkerLink};
 
     use super::*;
+    use crate::roster::{Formats, Roster};
 
     const UNANSWERED: &str = r#"{"error":{"code":100,"message":"internal server error"}}"#;
 
@@ -196,8 +198,8 @@ mod tests {
         let namespaces = BTreeMap::from([("kept".to_owned(), kept)]);
         let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &namespaces, false));
         let clock = Clock::start();
-        let handle =
-            Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock, ("a".into(), false));
+        let roster = Arc::new(Roster::new(ClientId::new(1), false, Formats::new()));
+        let handle = Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock, roster);
         let config = ApiConfig { key: Secret::new("key"), ..ApiConfig::default() };
         Api::new(
             handle,

@@ -9,9 +9,11 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use broker::{Broker, MemoryPresence, Presence};
-use broker_redis::{RedisBroker, RedisConfig, RedisCounters, RedisHealth, RedisView, Surroundings};
+use broker_redis::{
+    FormatVersion, RedisBroker, RedisConfig, RedisCounters, RedisHealth, RedisView, Surroundings,
+};
 use engine::{Mailbox, Node, NodeRequest};
-use model::{Moment, limits};
+use model::{ChannelName, Moment, limits};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -33,6 +35,8 @@ pub(crate) struct RedisPlan {
     /// The node's own name.
     pub(crate) origin: String,
     pub(crate) publication_bytes_max: usize,
+    pub(crate) envelope: FormatVersion,
+    pub(crate) accepts_unsigned: Box<dyn Fn(&ChannelName) -> bool + Send>,
 }
 
 /// Puts the sequencer together in its thread.
@@ -179,6 +183,8 @@ impl BrokerLink {
             unix_micros: Box::new(move |moment| clock.unix_micros(moment)),
             origin: plan.origin,
             publication_bytes_max: plan.publication_bytes_max,
+            envelope: plan.envelope,
+            accepts_unsigned: plan.accepts_unsigned,
         };
         let broker = match RedisBroker::start(&plan.config, surroundings) {
             Ok(broker) => broker,

@@ -2,15 +2,19 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::{Broker, MemoryBroker};
-use model::limits;
+use broker_redis::FormatVersion;
+use engine::Rules;
+use model::{ChannelName, ClientId, limits};
 use protocol::{Encoders, Protocol, Variant};
 use protocol_centrifugal::CentrifugalJson;
 use transport::{InboundLimits, Route, WebSocketFraming};
 
 use crate::broker_thread::{BrokerSource, RedisPlan};
 use crate::config::Config;
+use crate::roster::Formats;
 
 /// Where the native protocol is spoken.
 pub const NATIVE_PATH: &str = "/connection/websocket";
@@ -21,7 +25,8 @@ pub struct Composition {
     pub(crate) routes: Vec<Route>,
     pub(crate) broker: BrokerSource,
     /// What the node is called by itself and others; differs between nodes, and between two runs of one.
-    pub(crate) name: String,
+    pub(crate) id: ClientId,
+    pub(crate) formats: Formats,
     pub(crate) inbound: InboundLimits,
     pub(crate) mode: Mode,
     /// The version that operators see.
@@ -46,13 +51,15 @@ impl Composition {
         let variant = encoders.add(Arc::new(CentrifugalJson), &WebSocketFraming);
         let native = Route { path: NATIVE_PATH, variant, subprotocols: &["centrifuge-json"] };
         let dice = RandomState::new();
-        let name = format!("{:016x}{:016x}", dice.hash_one(1), dice.hash_one(2));
+        let id = ClientId::new((u128::from(dice.hash_one(1)) << 64) | u128::from(dice.hash_one(2)));
+        let formats = Formats::new();
         let message_bytes = config.client.publication_size.as_usize() + limits::MESSAGE_OVERHEAD_BYTES;
         Self {
             encoders,
             routes: vec![native],
-            broker: broker(config, &name),
-            name,
+            broker: broker(config, id, &formats),
+            id,
+            formats,
             inbound: InboundLimits { message_bytes, fragments: limits::FRAGMENTS_PER_MESSAGE_MAX },
             mode,
             version,
@@ -74,6 +81,18 @@ impl Composition {
         self
     }
 
+    /// Knows other versions of what nodes write for each other, of the envelope and of directives, and says so at
+    /// another period, than a program of today does.
+    #[must_use]
+    pub fn with_formats(mut self, envelope: u8, directive: u8, period: Duration) -> Self {
+        let [envelope, directive] = [envelope, directive].map(FormatVersion::new);
+        if let BrokerSource::Redis(plan) = &mut self.broker {
+            plan.envelope = envelope.clone();
+        }
+        self.formats = Formats { envelope, directive, period };
+        self
+    }
+
     /// Takes messages of other bounds than the settings imply.
     #[must_use]
     pub fn with_inbound(mut self, inbound: InboundLimits) -> Self {
@@ -82,14 +101,19 @@ impl Composition {
     }
 }
 
-fn broker(config: &Config, name: &str) -> BrokerSource {
+fn broker(config: &Config, id: ClientId, formats: &Formats) -> BrokerSource {
     let dice = RandomState::new();
     if !config.redis.is_on() {
         return BrokerSource::Embedded("memory", Box::new(MemoryBroker::new(dice.hash_one(0) as u32)));
     }
+    let rules = Rules::new(&config.channels, &config.namespaces, false);
+    let accepts_unsigned =
+        move |channel: &ChannelName| rules.of(channel).is_ok_and(|namespace| rules.takes_unsigned(namespace));
     BrokerSource::Redis(Box::new(RedisPlan {
         config: config.redis.clone(),
-        origin: name.to_owned(),
+        origin: id.to_string(),
+        envelope: formats.envelope.clone(),
+        accepts_unsigned: Box::new(accepts_unsigned),
         publication_bytes_max: config.api.publication_size.max(config.client.publication_size).as_usize(),
     }))
 }

@@ -28,7 +28,7 @@ use crate::health::Health;
 use crate::start_error::StartError;
 use crate::stop::Stop;
 use crate::threads;
-use crate::{demo, drain, internal, metrics};
+use crate::{demo, drain, internal, metrics, roster};
 
 /// What the control thread works with.
 pub(crate) struct Control {
@@ -65,19 +65,18 @@ impl Control {
     fn router(&self, broker: BrokerLink) -> Router {
         let tally = Arc::new(Tally::new());
         let metrics = metrics::Scrape::new(self, Arc::clone(&tally), broker);
-        let identity = NodeIdentity::new(
-            self.handle.node_name(),
-            &self.public,
-            self.version,
-            self.handle.clock().moment(),
-        );
-        let api = Api::new(self.handle.clone(), &self.config.api, identity, tally);
+        let api = Api::new(self.handle.clone(), &self.config.api, self.identity(), tally);
         let router =
             Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
         if !self.config.demo.enabled {
             return router;
         }
         router.merge(demo::router(self.public.first().map_or(0, SocketAddr::port)))
+    }
+
+    fn identity(&self) -> NodeIdentity {
+        let (name, now) = (self.handle.roster().name(), self.handle.clock().moment());
+        NodeIdentity::new(name, &self.public, self.version, now)
     }
 
     async fn run(
@@ -88,7 +87,7 @@ impl Control {
         stop: Arc<Semaphore>,
     ) -> io::Result<()> {
         let stop = Stop::listen(stop, self.mode)?;
-        let handle = self.handle.clone();
+        let (handle, identity) = (self.handle.clone(), self.identity());
         let mut internal = internal::Listeners::new(router, listeners)?;
         tokio::select! {
             () = self.live_and_drain(stop) => {}
@@ -96,7 +95,10 @@ impl Control {
             never = self.beat() => match never {},
             never = handle.hand_over() => match never {},
             never = self.directives.carry_out(&handle) => match never {},
+            never = handle.letters().exchange(&handle) => match never {},
+            never = roster::keep(&handle, &identity) => match never {},
         }
+        roster::leave(&handle);
         for worker in self.handle.workers() {
             worker.stop();
         }

@@ -9,8 +9,10 @@ use model::{ChannelName, ClientId, CloseReason, Payload, RawJson, UnixTime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-/// The only version so far. A node ignores members that it does not know, and directives of other versions.
-const VERSION: u32 = 1;
+use crate::roster::Roster;
+
+/// The newest version, of letters, too; there is no other so far. A node ignores members that it does not know.
+pub(crate) const VERSION: u8 = 1;
 
 /// One directive.
 #[derive(Debug, Clone)]
@@ -31,7 +33,7 @@ pub(crate) enum Wish {
 /// A directive as nodes write it down for each other.
 #[derive(Serialize, Deserialize)]
 struct Written {
-    version: u32,
+    version: u8,
     /// The node that wrote it, which has carried it out already.
     from: String,
     user: String,
@@ -88,7 +90,7 @@ impl Directive {
     }
 
     /// What other nodes are handed.
-    pub(crate) fn write(&self, from: &str) -> Payload {
+    pub(crate) fn write(&self, roster: &Roster) -> Payload {
         let wish = match &self.wish {
             Wish::Disconnect { reason, spared } => WrittenWish::Disconnect {
                 code: reason.code(),
@@ -110,18 +112,19 @@ impl Directive {
             }
         };
         let client = self.target.client.map(|client| client.to_string());
-        let (from, user) = (from.to_owned(), self.target.user.to_string());
-        let json = serde_json::to_vec(&Written { version: VERSION, from, user, client, wish });
+        let (version, from) = (roster.directive().written(), roster.name().to_owned());
+        let user = self.target.user.to_string();
+        let json = serde_json::to_vec(&Written { version, from, user, client, wish });
         Payload::parse_json(&json.expect("texts and numbers are JSON")).expect("what was written is JSON")
     }
 
     /// Reads what a node was handed; `None` when it is its own, or nothing that it understands.
-    pub(crate) fn read(payload: &Payload, own: &str) -> Result<Option<Self>, Misread> {
+    pub(crate) fn read(payload: &Payload, roster: &Roster) -> Result<Option<Self>, Misread> {
         let written: Written = serde_json::from_slice(payload.as_bytes()).map_err(|_| Misread)?;
-        if written.version != VERSION {
+        if !roster.directive().reads(written.version) {
             return Err(Misread);
         }
-        if written.from == own {
+        if written.from == roster.name() {
             return Ok(None);
         }
         let client = written.client.map(|client| ClientId::parse(&client).ok_or(Misread)).transpose()?;
@@ -162,6 +165,11 @@ impl WrittenWish {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roster::Formats;
+
+    fn roster(id: u128) -> Roster {
+        Roster::new(ClientId::new(id), true, Formats::new())
+    }
 
     #[test]
     fn a_directive_survives_its_writing() {
@@ -180,10 +188,10 @@ mod tests {
             Wish::Refresh { expiry: Expiry::Never, info: None },
         ] {
             let target = Target { user: "alice".into(), client: Some(ClientId::new(3)) };
-            let payload = Directive { target, wish }.write("n1");
-            assert!(matches!(Directive::read(&payload, "n1"), Ok(None)), "it is the node's own");
-            let read = Directive::read(&payload, "n2").expect("understood").expect("another's");
-            assert_eq!(read.write("n1").as_bytes(), payload.as_bytes());
+            let payload = Directive { target, wish }.write(&roster(1));
+            assert!(matches!(Directive::read(&payload, &roster(1)), Ok(None)), "it is the node's own");
+            let read = Directive::read(&payload, &roster(2)).expect("understood").expect("another's");
+            assert_eq!(read.write(&roster(1)).as_bytes(), payload.as_bytes());
         }
     }
 
@@ -198,11 +206,11 @@ mod tests {
             r#"{"version":1,"from":"a","user":"","wish":{"explode":{}}}"#,
         ] {
             let payload = Payload::parse_json(wrong.as_bytes()).expect("JSON");
-            assert_eq!(Directive::read(&payload, "b").err(), Some(Misread), "{wrong}");
+            assert_eq!(Directive::read(&payload, &roster(2)).err(), Some(Misread), "{wrong}");
         }
         let newer =
             r#"{"version":1,"from":"a","user":"","more":1,"wish":{"unsubscribe":{"channel":"x","more":1}}}"#;
         let payload = Payload::parse_json(newer.as_bytes()).expect("JSON");
-        assert!(Directive::read(&payload, "b").is_ok_and(|read| read.is_some()));
+        assert!(Directive::read(&payload, &roster(2)).is_ok_and(|read| read.is_some()));
     }
 }

@@ -84,7 +84,7 @@ impl Directives {
             | WorkerMail::Published { .. }
             | WorkerMail::Order(_) => return,
         };
-        match Directive::read(&delivery.publication.payload, handle.node_name()) {
+        match Directive::read(&delivery.publication.payload, handle.roster()) {
             Ok(Some(directive)) => {
                 handle.gather(|reply| directive.order(reply)).await;
                 self.counts.carried_out.fetch_add(1, Ordering::Relaxed);

@@ -22,6 +22,7 @@ use crate::control::{self, Control};
 use crate::directives::Directives;
 use crate::handle::Handle;
 use crate::health::Health;
+use crate::roster::Roster;
 use crate::start_error::StartError;
 use crate::threads;
 
@@ -53,9 +54,9 @@ impl Edge {
         let broker = BrokerLink::new();
         let links: Arc<[WorkerLink]> = (0..plan.workers).map(|_| WorkerLink::new()).collect();
         let rules = Arc::new(plan.policy.rules.clone());
-        let name: Arc<str> = composition.name.as_str().into();
-        let cluster = (name, composition.broker.is_shared());
-        let handle = Handle::new(Arc::clone(&broker.mailbox), Arc::clone(&links), rules, plan.clock, cluster);
+        let roster = Roster::new(composition.id, composition.broker.is_shared(), composition.formats);
+        let (node, roster) = (Arc::clone(&broker.mailbox), Arc::new(roster));
+        let handle = Handle::new(node, Arc::clone(&links), rules, plan.clock, roster);
         let directives = Directives::new();
         let admission = Arc::new(plan.admission(config, composition.mode));
         let encoders = composition.encoders.clone();
@@ -77,7 +78,7 @@ impl Edge {
 
         let mut threads = vec![control];
         let workers = links.iter().map(|link| Arc::clone(&link.mailbox));
-        let mailboxes = workers.chain([directives.mailbox()]).collect();
+        let mailboxes = workers.chain([directives.mailbox(), handle.letters().mailbox()]).collect();
         let broker_name = composition.broker.name();
         let (rules, shared) = (plan.policy.rules.clone(), encoders.clone());
         let node: NodeMaker =

@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use transport::{Clock, WorkerLink};
 
 use crate::directive::Directive;
+use crate::letters::Letters;
+use crate::roster::Roster;
 
 /// A node's threads, seen from outside them. Cheap to clone.
 #[derive(Clone)]
@@ -28,9 +30,8 @@ pub struct Handle {
     workers: Arc<[WorkerLink]>,
     rules: Arc<Rules>,
     clock: Clock,
-    /// The node's own name, and whether there may be others.
-    name: Arc<str>,
-    is_clustered: bool,
+    roster: Arc<Roster>,
+    letters: Letters,
 }
 
 /// Publications that backends began since the control thread last handed some over. One call may wake the
@@ -57,30 +58,40 @@ impl Handle {
         workers: Arc<[WorkerLink]>,
         rules: Arc<Rules>,
         clock: Clock,
-        (name, is_clustered): (Arc<str>, bool),
+        roster: Arc<Roster>,
     ) -> Self {
-        Self { node, outgoing: Arc::default(), workers, rules, clock, name, is_clustered }
+        Self { node, outgoing: Arc::default(), workers, rules, clock, roster, letters: Letters::new() }
     }
 
-    /// What the node is called by itself and others.
-    pub(crate) fn node_name(&self) -> &str {
-        &self.name
+    /// The nodes that are known.
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// What nodes ask each other.
+    pub(crate) fn letters(&self) -> &Letters {
+        &self.letters
     }
 
     /// Whether there may be other nodes.
     pub(crate) fn is_clustered(&self) -> bool {
-        self.is_clustered
+        self.roster.is_clustered()
+    }
+
+    /// What all nodes say of themselves.
+    pub(crate) async fn nodes(&self) -> Result<Vec<Arc<ClientInfo>>, Refusal> {
+        self.members(ChannelName::of_nodes()).await
     }
 
     /// Has a directive carried out by every worker of every node. The others have it when this returns, and carry
     /// it out within a second.
     pub(crate) async fn direct(&self, directive: &Directive) -> Result<(), Refusal> {
         let gathered = self.gather(|reply| directive.order(reply)).await;
-        if self.is_clustered {
+        if self.is_clustered() {
             let channel = ChannelName::of_nodes();
             let history = self.rules.of(&channel).ok().and_then(|namespace| self.rules.history(namespace));
             let terms = PublishTerms { history, ..PublishTerms::default() };
-            let payload = directive.write(&self.name);
+            let payload = directive.write(&self.roster);
             let accepted = self.begin_publish(channel, payload, Tags::default(), terms)?;
             match timeout(limits::PUBLISH_DEADLINE, accepted).await {
                 Ok(Ok(outcome)) => drop(outcome?),
@@ -261,14 +272,17 @@ mod tests {
     use std::collections::BTreeMap;
 
     use engine::NamespaceConfig;
+    use model::ClientId;
 
     use super::*;
+    use crate::roster::Formats;
 
     #[test]
     fn a_publication_takes_room_for_its_payload_and_its_tags() {
         let node = Arc::new(Mailbox::new(1, 0, Box::new(|| {})));
         let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &BTreeMap::new(), false));
-        let handle = Handle::new(node, Arc::from([]), rules, Clock::start(), ("a".into(), false));
+        let roster = Arc::new(Roster::new(ClientId::new(1), false, Formats::new()));
+        let handle = Handle::new(node, Arc::from([]), rules, Clock::start(), roster);
         let tags = BTreeMap::from([("tag".to_owned(), "x".repeat(1000))]);
         let channel = ChannelName::parse("news").expect("a name");
         let payload = Payload::parse_json(b"1").expect("a payload");

@@ -107,6 +107,8 @@ impl Sources {
     fn of_node(&self) -> Vec<Family> {
         let build = gauge("fanfare_build_info", "Version of the running binary; always 1.");
         let limit = gauge("fanfare_connections_limit", "Most connections that the node takes on.");
+        let nodes = gauge("fanfare_nodes", "Nodes that are known, this one included.");
+        let others = self.handle.roster().others(self.handle.clock().moment()).len();
         let draining = gauge("fanfare_draining", "1 while the node closes its connections to end.");
         let rejected = counter(
             "fanfare_connections_refused_total",
@@ -121,6 +123,7 @@ impl Sources {
         vec![
             requests,
             build.value(&[("version", self.version)], 1),
+            nodes.value(&[], 1 + others as u64),
             limit.value(&[], u64::from(self.admission.connection_limit())),
             draining.value(&[], u64::from(self.health.is_draining())),
             rejected.values("reason", Rejection::LABELS, self.admission.rejections()),

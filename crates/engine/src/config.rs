@@ -102,6 +102,8 @@ pub struct NamespaceConfig {
     pub subscriber_history: bool,
     /// Extends `client_history` to clients without a user name.
     pub anonymous_history: bool,
+    /// Takes what backends publish in Redis without a signature, where `redis.signing_key` is set.
+    pub unsigned_publish: bool,
 }
 
 /// What subscribers of a channel with history get when they come back.
@@ -140,6 +142,7 @@ impl Default for NamespaceConfig {
             client_history: false,
             subscriber_history: false,
             anonymous_history: false,
+            unsigned_publish: false,
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Node {
     encoders: Encoders,
     workers: Vec<Worker>,
     channels: Slab<Channel>,
+    /// How many of them are of nodes alone.
+    internal: u64,
     index: HashTable<u32>,
     hasher: RandomState,
     /// What the broker is yet to answer.
@@ -108,6 +110,7 @@ impl Node {
             encoders,
             workers: workers.into_iter().map(worker).collect(),
             channels: Slab::new(),
+            internal: 0,
             index: HashTable::new(),
             hasher,
             awaited: Slab::new(),
@@ -178,6 +181,7 @@ impl Node {
         let keeps_history = self.rules.history(namespace).is_some();
         let hash = self.hasher.hash_one(name.as_str());
         self.broker.join(&name);
+        self.internal += u64::from(name.is_internal());
         let channel = Channel::new(name, namespace, keeps_history, Joined::One(worker, key));
         let index = self.channels.insert(channel);
         let (channels, hasher) = (&self.channels, &self.hasher);
@@ -203,6 +207,7 @@ impl Node {
             found.remove();
         }
         self.broker.leave(name);
+        self.internal -= u64::from(name.is_internal());
     }
 
     fn publish(&mut self, request: PublishRequest) {
@@ -212,8 +217,7 @@ impl Node {
     }
 
     fn count(&mut self, reply: oneshot::Sender<NodeCounters>, mailbox_depth: usize) {
-        let of_nodes = u64::from(self.find(&ChannelName::of_nodes()).is_some());
-        self.counters.channels = u64::from(self.channels.count()) - of_nodes;
+        self.counters.channels = u64::from(self.channels.count()) - self.internal;
         self.counters.mailbox_depth = mailbox_depth as u64;
         self.counters.repairing = self.repairs.count();
         // A scrape that gave up no longer listens.

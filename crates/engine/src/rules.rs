@@ -44,7 +44,7 @@ impl Rules {
         let named = namespaces.iter().map(|(name, config)| (Box::from(name.as_str()), config.clone()));
         let unnamed = std::iter::once((Box::from(""), channels.clone()));
         let (names, mut namespaces): (Vec<_>, Vec<_>) = unnamed.chain(named).unzip();
-        namespaces.push(of_nodes());
+        namespaces.extend([of_nodes(), NamespaceConfig::default()]);
         Self { names, namespaces, insecure }
     }
 
@@ -53,7 +53,7 @@ impl Rules {
         &self.names
     }
 
-    /// How many rule-sets there are: one more than names, for the channel by which nodes speak to each other.
+    /// How many rule-sets there are: two more than names, for the channels by which nodes speak to each other.
     pub(crate) fn count(&self) -> usize {
         self.namespaces.len()
     }
@@ -62,6 +62,9 @@ impl Rules {
     pub fn of(&self, channel: &ChannelName) -> Result<NamespaceId, Refusal> {
         if channel.is_of_nodes() {
             return Ok(NamespaceId(self.names.len() as u16));
+        }
+        if channel.node().is_some() {
+            return Ok(NamespaceId(self.names.len() as u16 + 1));
         }
         let Some(name) = channel.namespace() else {
             return Ok(NamespaceId(0));
@@ -89,9 +92,14 @@ impl Rules {
         }
     }
 
+    /// Whether what backends publish without a signature is taken.
+    pub fn takes_unsigned(&self, namespace: NamespaceId) -> bool {
+        self.namespaces[namespace.index()].unsigned_publish
+    }
+
     /// Whether it is known of any channel who is subscribed.
     pub(crate) fn has_any_presence(&self) -> bool {
-        self.namespaces.iter().any(|rules| rules.presence)
+        self.namespaces[..self.names.len()].iter().any(|rules| rules.presence)
     }
 
     /// Whether it is known who is subscribed.
@@ -163,9 +171,11 @@ impl Rules {
     }
 }
 
-/// A node that was away for longer than this has lost its clients, too.
+/// A node that was away for longer than this has lost its clients, too. Its members are the nodes.
 fn of_nodes() -> NamespaceConfig {
     NamespaceConfig {
+        presence: true,
+        presence_members_max: limits::NODES_MAX,
         history_size: limits::DIRECTIVES_KEPT_MAX,
         history_ttl: Period(limits::DIRECTIVE_TTL),
         ..NamespaceConfig::default()

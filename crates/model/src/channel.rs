@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::limits;
+use crate::{ClientId, limits};
 
 /// A channel's name. Cloning shares the text.
 ///
@@ -35,6 +35,9 @@ impl ChannelName {
     /// The channel by which nodes speak to each other, as a text. No name that is parsed is the same.
     pub const OF_NODES: &'static str = "\u{1}nodes";
 
+    /// What the channels by which single nodes are spoken to begin with.
+    pub const OF_NODE: &'static str = "\u{1}node-";
+
     /// The channel by which nodes speak to each other.
     pub fn of_nodes() -> Self {
         Self(Arc::from(Self::OF_NODES))
@@ -43,6 +46,21 @@ impl ChannelName {
     /// Whether it is the channel by which nodes speak to each other.
     pub fn is_of_nodes(&self) -> bool {
         &*self.0 == Self::OF_NODES
+    }
+
+    /// The channel by which one node is spoken to.
+    pub fn of_node(node: ClientId) -> Self {
+        Self(Arc::from(format!("{}{node}", Self::OF_NODE)))
+    }
+
+    /// The text of the node that is spoken to by it, if it is such a channel.
+    pub fn node(&self) -> Option<&str> {
+        self.0.strip_prefix(Self::OF_NODE)
+    }
+
+    /// Whether nodes alone use it.
+    pub fn is_internal(&self) -> bool {
+        self.is_of_nodes() || self.node().is_some()
     }
 
     fn check(raw: &str) -> Result<(), ChannelNameError> {

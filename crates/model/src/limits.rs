@@ -37,6 +37,29 @@ pub const DIRECTIVE_TTL: Duration = Duration::from_secs(300);
 pub const DIRECTIVES_WAITING_MAX: usize = 16_384;
 /// Bytes of them.
 pub const DIRECTIVES_WAITING_BYTES_MAX: usize = 16 << 20;
+/// How often a node says that it is there, and looks who else is.
+pub const NODE_ANNOUNCE_PERIOD: Duration = Duration::from_secs(3);
+/// A node that has not said so for this long is forgotten.
+pub const NODE_TTL: Duration = Duration::from_secs(10);
+/// Nodes that know each other; beyond it each knows itself alone.
+pub const NODES_MAX: u32 = 1000;
+/// Longest text that a node says of itself.
+pub const NODE_TEXT_BYTES_MAX: usize = 255;
+/// Looks at all nodes, one after the other, each of which must read a newer version of what nodes write for each
+/// other before a node writes it.
+pub const NODE_LOOKS_MIN: u32 = 4;
+/// Bytes of one part of what a node answers another.
+pub const NODE_LETTER_BYTES_MAX: usize = 64 * 1024;
+/// Questions that a node asks all others at once, and that it answers at once.
+pub const NODE_QUESTIONS_MAX: usize = 16;
+/// Questions and answers of other nodes that wait to be read.
+pub const NODE_LETTERS_WAITING_MAX: usize = 4096;
+/// Bytes of them.
+pub const NODE_LETTERS_WAITING_BYTES_MAX: usize = 32 << 20;
+/// Longest pattern for the API's `channels`.
+pub const PATTERN_BYTES_MAX: usize = 1024;
+/// Users whom a node counts exactly for the others; of more, each counts once for each worker that serves it.
+pub const NODE_USERS_COUNTED_MAX: u64 = 10_000;
 /// How long a member of a channel is remembered that nobody vouches for.
 pub const PRESENCE_TTL: Duration = Duration::from_secs(60);
 /// How often a node vouches for its members.

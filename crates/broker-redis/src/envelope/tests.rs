@@ -1,13 +1,39 @@
 //! What goes into an envelope comes out of it, and nothing else does.
 
+use model::Secret;
 use proptest::prelude::*;
 
 use super::*;
 
 const PAYLOAD_BYTES_MAX: usize = 1024;
+const KEY: &str = "a key that no more than the nodes have";
+
+fn terms() -> Terms {
+    Terms {
+        version: FormatVersion::new(VERSION),
+        origin: "n1".to_owned(),
+        payload_bytes_max: PAYLOAD_BYTES_MAX,
+        signing: None,
+    }
+}
+
+/// Of a node that signs. It takes what is not signed in `open:…`.
+fn signing(key: &str, previous: &str) -> Terms {
+    let accepts_unsigned = Box::new(|channel: &ChannelName| channel.namespace() == Some("open"));
+    let signing = Signing::new(&Secret::new(key), &Secret::new(previous), accepts_unsigned);
+    Terms { version: FormatVersion::new(2), signing: Some(signing), ..terms() }
+}
+
+fn named(name: &str) -> ChannelName {
+    ChannelName::parse(name).expect("a name")
+}
+
+fn channel() -> ChannelName {
+    named("news")
+}
 
 fn opened(bytes: &[u8]) -> Opened {
-    publication_in(open(bytes, PAYLOAD_BYTES_MAX, Moment::default()).expect("well formed"))
+    publication_in(open(&terms(), &channel(), bytes, Moment::default()).expect("well formed"))
 }
 
 fn publication_in(content: Content) -> Opened {
@@ -18,7 +44,7 @@ fn publication_in(content: Content) -> Opened {
 }
 
 fn refused(bytes: &[u8]) -> Malformed {
-    open(bytes, PAYLOAD_BYTES_MAX, Moment::default()).expect_err("no publication")
+    open(&terms(), &channel(), bytes, Moment::default()).expect_err("no publication")
 }
 
 fn envelope(fields: &[(u8, &[u8])]) -> Vec<u8> {
@@ -37,15 +63,15 @@ fn a_movement_names_who_moved() {
     };
     for which in [Movement::Join, Movement::Leave] {
         let mut body = Vec::new();
-        encode_movement(which, &member, "n1", &mut body);
-        match open(&body, PAYLOAD_BYTES_MAX, Moment::default()) {
+        encode_movement(&terms(), &channel(), which, &member, &mut body);
+        match open(&terms(), &channel(), &body, Moment::default()) {
             Ok(Content::Movement(movement, who)) => {
                 assert_eq!((movement, &*who.user, who.client), (which, "alice", member.client));
                 assert_eq!(who.connection.as_ref().map(|info| info.get()), Some("[1]"));
             }
             other => panic!("{other:?}"),
         }
-        assert!(open_kept(&body, PAYLOAD_BYTES_MAX, Moment::default()).is_err());
+        assert!(open_kept(&terms(), &channel(), &body, Moment::default()).is_err());
     }
     let nobody: &[(u8, &[u8])] = &[(8, &[JOIN])];
     let neither: &[(u8, &[u8])] = &[(8, &[3]), (3, br#"{"user":"","client":"x"}"#)];
@@ -60,7 +86,7 @@ fn a_body_is_what_the_page_says() {
     let publication =
         Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() };
     let mut out = vec![7];
-    encode_body(&publication, 258, "n1", &mut out);
+    encode_body(&terms(), &channel(), &publication, 258, &mut out);
     let expected = b"\x07\xfa\x01\x01\0\0\0\x02{}\x04\0\0\0\x08\0\0\0\0\0\0\x01\x02\x05\0\0\0\x02n1";
     assert_eq!(out, expected);
 }
@@ -162,6 +188,91 @@ fn every_kind_has_a_label_of_its_own() {
     }
 }
 
+fn member() -> ClientInfo {
+    ClientInfo { user: "alice".into(), client: ClientId::new(7), connection: None, subscription: None }
+}
+
+fn body(terms: &Terms, channel: &ChannelName) -> Vec<u8> {
+    let tags = BTreeMap::from([("lang".to_owned(), "en".to_owned())]);
+    let payload = Payload::parse_json(b"[1]").expect("a payload");
+    let (publisher, accepted) = (Some(Arc::new(member())), Moment::default());
+    let publication = Publication { payload, publisher, tags: tags.into(), accepted };
+    let mut body = Vec::new();
+    encode_body(terms, channel, &publication, 1, &mut body);
+    body
+}
+
+fn why(terms: &Terms, channel: &ChannelName, bytes: &[u8]) -> Option<Malformed> {
+    open(terms, channel, bytes, Moment::default()).err()
+}
+
+#[test]
+fn what_is_signed_is_opened_by_whoever_has_the_key() {
+    let (news, signs) = (channel(), signing(KEY, ""));
+    let mut movement = Vec::new();
+    encode_movement(&signs, &news, Movement::Join, &member(), &mut movement);
+    let signed = body(&signs, &news);
+    let mut placed = signed.clone();
+    placed.splice(2..2, *b"\0\0\0\0\x0c\0\0\0\x07\0\0\0\0\0\0\0\x09");
+    for bytes in [&signed, &movement, &placed] {
+        assert_eq!(why(&signs, &news, bytes), None);
+        assert_eq!(why(&signing("the next key", KEY), &news, bytes), None, "the keys are being changed");
+        assert_eq!(why(&terms(), &news, bytes), None, "it does not look at signatures");
+        assert_eq!(why(&signing("another key", ""), &news, bytes), Some(Malformed::Signature));
+        assert_eq!(why(&signs, &named("others"), bytes), Some(Malformed::Signature), "it was moved");
+    }
+}
+
+#[test]
+fn what_is_not_signed_or_was_changed_is_turned_down() {
+    let (news, signs) = (channel(), signing(KEY, ""));
+    let unsigned = body(&terms(), &news);
+    let signed = body(&signs, &news);
+    let more = [&signed[..], &envelope(&[(200, b"later")])[2..]].concat();
+    for forged in [b"[1]".to_vec(), envelope(&[(1, b"[1]")]), unsigned, more] {
+        assert_eq!(why(&signs, &news, &forged), Some(Malformed::Signature));
+    }
+    for at in 1..signed.len() {
+        for bit in 0..8 {
+            let mut changed = signed.clone();
+            changed[at] ^= 1 << bit;
+            assert!(why(&signs, &news, &changed).is_some(), "bit {bit} of byte {at}");
+        }
+    }
+    let german = signed.windows(2).position(|two| two == b"en").expect("a tag");
+    let mut tagged = signed;
+    tagged[german..german + 2].copy_from_slice(b"de");
+    assert_eq!(why(&signs, &news, &tagged), Some(Malformed::Signature));
+}
+
+#[test]
+fn where_none_is_needed_backends_do_not_sign_but_cannot_pass_for_nodes_or_clients() {
+    let (open, signs) = (named("open:a"), signing(KEY, ""));
+    assert_eq!(why(&signs, &open, b"[1]"), None);
+    assert_eq!(why(&signs, &open, &envelope(&[(1, b"[1]"), (2, b"{\"a\":\"b\"}")])), None);
+    let who = client_as_json(&member());
+    for forged in [
+        envelope(&[(1, b"[1]"), (3, &who)]),
+        envelope(&[(1, b"[1]"), (5, b"n2")]),
+        envelope(&[(8, &[JOIN]), (3, &who)]),
+        envelope(&[(1, b"[1]"), (7, &[0; 32])]),
+        body(&signing("another key", ""), &open),
+    ] {
+        assert_eq!(why(&signs, &open, &forged), Some(Malformed::Signature));
+    }
+}
+
+#[test]
+fn the_version_before_is_read_and_written_until_all_read_the_newest() {
+    let newer = Terms { version: FormatVersion::new(VERSION + 1), ..terms() };
+    let older = body(&newer, &channel());
+    assert_eq!((why(&terms(), &channel(), &older), why(&newer, &channel(), &older)), (None, None));
+    newer.version.settle(true);
+    let newest = body(&newer, &channel());
+    assert_eq!(why(&newer, &channel(), &newest), None);
+    assert_eq!(why(&terms(), &channel(), &newest), Some(Malformed::Version));
+}
+
 fn json() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>().prop_map(|text| serde_json::to_string(&text).expect("JSON")),
@@ -205,13 +316,14 @@ proptest! {
             accepted: Moment::default(),
         };
         let mut body = Vec::new();
-        encode_body(&publication, accepted_unix_micros, "node-1", &mut body);
+        let terms = Terms { payload_bytes_max: 1 << 16, ..terms() };
+        encode_body(&terms, &channel(), &publication, accepted_unix_micros, &mut body);
         let position = position.map(|(epoch, offset)| Position { epoch: Epoch::new(epoch), offset });
         if let Some(position) = position {
             let bytes = [&position.epoch.number().to_be_bytes()[..], &position.offset.to_be_bytes()].concat();
             body.splice(2..2, envelope(&[(0, &bytes)])[2..].iter().copied());
         }
-        let found = publication_in(open(&body, 1 << 16, Moment::default()).expect("well formed"));
+        let found = publication_in(open(&terms, &channel(), &body, Moment::default()).expect("well formed"));
         prop_assert_eq!(shape(&found.publication), shape(&publication));
         prop_assert_eq!(found.position, position);
         prop_assert_eq!(found.accepted_unix_micros, Some(accepted_unix_micros));
@@ -227,7 +339,7 @@ proptest! {
         let mut bytes = head;
         fields.iter().for_each(|(id, field)| append(*id, field, &mut bytes));
         bytes.extend(rest);
-        if let Ok(Content::Publication(found)) = open(&bytes, PAYLOAD_BYTES_MAX, Moment::default()) {
+        if let Ok(Content::Publication(found)) = open(&terms(), &channel(), &bytes, Moment::default()) {
             prop_assert!(found.publication.payload.size() <= PAYLOAD_BYTES_MAX);
             prop_assert_eq!(found.is_plain, bytes[0] != MAGIC);
         }

@@ -115,7 +115,7 @@ local function is_outdated(given, meta)
 end
 
 -- Appends to the history; then remembers. Only the first write can fail.
-local function append(channel, meta, rules, writes, fields, given)
+local function append(channel, meta, rules, writes, body, given)
   local epoch, offset = meta.epoch or new_epoch(), (meta.top or 0) + 1
   if offset == 1 then
     -- Unlike DEL, HSET fails when memory is short.
@@ -124,7 +124,7 @@ local function append(channel, meta, rules, writes, fields, given)
     redis.call('DEL', channel.stream)
   end
   local id = string.format('%.0f-0', offset)
-  local added = redis.pcall('XADD', channel.stream, 'MAXLEN', '=', rules.size, id, 'b', '\250\1' .. fields)
+  local added = redis.pcall('XADD', channel.stream, 'MAXLEN', '=', rules.size, id, 'b', body.head .. body.fields)
   if type(added) == 'table' and added.err then return nil, added end
   if given.version then
     for _, text in ipairs({'v', given.version, 've', given.version_epoch or ''}) do
@@ -138,12 +138,12 @@ local function append(channel, meta, rules, writes, fields, given)
 end
 
 local function fanfare_publish(keys, args)
-  local channel, given, meta, rules, writes, fields, wrong
+  local channel, given, meta, rules, writes, body, wrong
   channel, wrong = channel_of(keys)
   if wrong then return wrong end
   given, wrong = named(args)
   if wrong then return wrong end
-  fields, wrong = fields_of(args[1], given.tags)
+  body, wrong = envelope_of(args[1], given.tags)
   if wrong then return wrong end
   meta, wrong = remembered(channel)
   if wrong then return wrong end
@@ -158,17 +158,17 @@ local function fanfare_publish(keys, args)
     return {tonumber(epoch or 0), tonumber(offset or 0), 1}
   end
   if is_outdated(given, meta) then return {meta.epoch or 0, meta.top or 0, 1} end
-  local reply, body = {0, 0}, '\250\1' .. fields
+  local reply, place = {0, 0}, ''
   if rules.size > 0 then
-    reply, wrong = append(channel, meta, rules, writes, fields, given)
+    reply, wrong = append(channel, meta, rules, writes, body, given)
     if wrong then return wrong end
-    local place = struct.pack('>I4', reply[1]) .. struct.pack('>I4', math.floor(reply[2] / 4294967296))
-    body = '\250\1' .. field(0, place .. struct.pack('>I4', reply[2] % 4294967296)) .. fields
+    place = struct.pack('>I4', reply[1]) .. struct.pack('>I4', math.floor(reply[2] / 4294967296))
+    place = field(0, place .. struct.pack('>I4', reply[2] % 4294967296))
   elseif #writes > 0 then
     redis.call('HSET', channel.meta, unpack(writes))
   end
   redis.call('PEXPIRE', channel.meta, string.format('%.0f', rules.meta_ttl))
-  redis.call(channel.publish, channel.stream, body)
+  redis.call(channel.publish, channel.stream, body.head .. place .. body.fields)
   if once then redis.call('SET', once, string.format('%.0f:%.0f', reply[1], reply[2]), 'PX', ONCE_TTL) end
   return reply
 end

@@ -77,10 +77,11 @@ local function field(id, bytes)
   return string.char(id) .. struct.pack('>I4', #bytes) .. bytes
 end
 
--- The fields of a body: those of an envelope, or one made around JSON.
-local function fields_of(payload, tags)
+-- The head and the fields of a body: those of an envelope, or one made around JSON. Which versions there are is
+-- the nodes' business: all have the same shape.
+local function envelope_of(payload, tags)
   if payload:byte(1) == 250 then
-    if payload:byte(2) ~= 1 then return nil, refusal('the envelope is of an unknown version') end
+    if (payload:byte(2) or 0) == 0 then return nil, refusal('the envelope is of an unknown version') end
     if tags then return nil, refusal('tags belong into the envelope') end
     local at, has_payload = 3, false
     while at <= #payload do
@@ -92,7 +93,7 @@ local function fields_of(payload, tags)
     end
     if at ~= #payload + 1 then return nil, refusal('the envelope is cut short') end
     if not has_payload then return nil, refusal('the envelope has no payload') end
-    return payload:sub(3)
+    return {head = payload:sub(1, 2), fields = payload:sub(3)}
   end
   if not decode(payload) then
     return nil, refusal('the payload must be one JSON value: put a text into double quotes, like "hello"')
@@ -107,5 +108,5 @@ local function fields_of(payload, tags)
     if not is_object then return nil, refusal('tags must be a JSON object of texts') end
     fields = fields .. field(2, tags)
   end
-  return fields
+  return {head = '\250\1', fields = fields}
 end

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, PublishTerms, Ticket};
-use broker_redis::{RedisBroker, RedisConfig, Surroundings};
+use broker_redis::{FormatVersion, RedisBroker, RedisConfig, Surroundings};
 use model::{ChannelName, HistoryRules, Moment, Now, Payload, Publication, Refusal, Tags};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
@@ -54,6 +54,8 @@ impl Rig {
             unix_micros: Box::new(|_| 1_000_000),
             origin: "node".to_owned(),
             publication_bytes_max: 64 * 1024,
+            envelope: FormatVersion::of_envelope(),
+            accepts_unsigned: Box::new(|_| false),
         };
         let broker = RedisBroker::start(config, surroundings).expect("what the test is given is right");
         Self { broker, wake, start: Instant::now(), tickets: 0, seen: Vec::new() }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use broker_redis::{RedisBroker, RedisConfig, Surroundings};
+use broker_redis::{FormatVersion, RedisBroker, RedisConfig, Surroundings};
 use model::{HistoryRange, Secret};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
@@ -132,6 +132,8 @@ fn files_that_cannot_be_used_are_told_at_the_start() {
             unix_micros: Box::new(|_| 0),
             origin: String::new(),
             publication_bytes_max: 1,
+            envelope: FormatVersion::of_envelope(),
+            accepts_unsigned: Box::new(|_| false),
         };
         run(async {
             let error = RedisBroker::start(&wrong, surroundings).err().expect("it does not start");

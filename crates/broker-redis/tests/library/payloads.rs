@@ -159,7 +159,7 @@ fn an_envelope_is_kept_as_it_is() {
         for (args, expected) in [
             (&tagged[..], "tags belong into the envelope"),
             (&[b"\xfa"], "the envelope is of an unknown version"),
-            (&[b"\xfa\x02\x01\0\0\0\x011"], "the envelope is of an unknown version"),
+            (&[b"\xfa\0\x01\0\0\0\x011"], "the envelope is of an unknown version"),
             (&[b"\xfa\x01"], "the envelope has no payload"),
             (&[b"\xfa\x01\x01\0\0\0"], "the envelope is cut short"),
             (&[b"\xfa\x01\x01\0\0\0\x021"], "the envelope is cut short"),

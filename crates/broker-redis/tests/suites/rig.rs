@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use broker::{Broker, Presence, PresenceEvent, Ticket};
-use broker_redis::{RedisBroker, RedisConfig, RedisPresence, Surroundings};
+use broker_redis::{FormatVersion, RedisBroker, RedisConfig, RedisPresence, Surroundings};
 use model::{ChannelName, ClientId, ClientInfo, Moment, Now, Secret};
 use testkit::redis::{Options, Server};
 use testkit::{Backend, PresenceBackend};
@@ -50,6 +50,8 @@ impl Rig {
             unix_micros: Box::new(|_| 1_000_000),
             origin: "node".to_owned(),
             publication_bytes_max: 64 * 1024,
+            envelope: FormatVersion::of_envelope(),
+            accepts_unsigned: Box::new(|_| false),
         };
         self.runtime
             .block_on(async { RedisBroker::start(&self.config, surroundings) })

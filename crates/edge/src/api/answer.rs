@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{ChannelName, ClientInfo, HistoryEntry, HistoryPage, Payload, Position, RawJson, Tags};
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::fault::{ErrorObject, Fault};
@@ -138,45 +138,46 @@ pub(super) struct ChannelsResult {
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct ChannelStats {
     /// Connections that are subscribed.
-    pub(super) num_clients: usize,
+    pub(super) num_clients: u64,
 }
 
 /// The nodes.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct InfoResult {
-    /// One entry per node.
+    /// One entry per node that is known, the one that answers first.
     pub(super) nodes: Vec<NodeStats>,
 }
 
 /// One node.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct NodeStats {
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct NodeStats {
     /// Differs between nodes, and between two runs of one.
-    pub(super) uid: String,
+    pub(crate) uid: String,
     /// What operators call the node.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Of the software.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// Connections.
-    pub(super) num_clients: u64,
-    /// Users with a connection; connections without a user count as one.
-    pub(super) num_users: u64,
+    pub(crate) num_clients: u64,
+    /// Users with a connection; connections without a user count as one. Of another node with more than 10,000,
+    /// users may count several times.
+    pub(crate) num_users: u64,
     /// Channels with a subscriber.
-    pub(super) num_channels: u64,
+    pub(crate) num_channels: u64,
     /// Subscriptions.
-    pub(super) num_subs: u64,
+    pub(crate) num_subs: u64,
     /// Seconds since the node's start.
-    pub(super) uptime: u64,
+    pub(crate) uptime: u64,
     /// The process.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) process: Option<ProcessStats>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) process: Option<ProcessStats>,
 }
 
 /// A node's process.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct ProcessStats {
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ProcessStats {
     /// Bytes of memory in use.
-    pub(super) rss: u64,
+    pub(crate) rss: u64,
 }
 
 impl From<Option<Position>> for PublishResult {

@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
 
 mod away;
-
+mod coordination;
 mod directives;
 #[expect(dead_code, reason = "of what starts a node, other binaries use more")]
 #[path = "../it/edge.rs"]
@@ -19,6 +19,8 @@ mod nodes;
 mod presence;
 mod recovery;
 mod refusals;
+mod signing;
 #[expect(dead_code, reason = "of what a user does, other binaries use more")]
 #[path = "../it/user.rs"]
 mod user;
+mod versions;

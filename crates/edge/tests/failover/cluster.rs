@@ -7,7 +7,7 @@ use testkit::redis::{Cluster, Options};
 use crate::edge::Running;
 use crate::follower::Follower;
 use crate::load::Load;
-use crate::nodes::{pair, publish};
+use crate::nodes::{ask, pair, publish};
 
 #[test]
 fn channels_of_every_primary_are_heard_on_both_nodes_whoever_publishes() {
@@ -36,6 +36,26 @@ fn channels_of_every_primary_are_heard_on_both_nodes_whoever_publishes() {
         for follower in &followers {
             assert_eq!(follower.hears(2).publications, [(1, json!(1)), (2, json!(2))]);
         }
+    }
+}
+
+#[test]
+fn nodes_know_each_other_and_list_the_channels_of_all() {
+    let cluster = Cluster::start();
+    let nodes = pair(&url(&cluster), 1);
+    let _followers = nodes.each_ref().map(|node| Follower::start(node, "news"));
+    for node in &nodes {
+        eventually("they know each other", || node.metrics().value("fanfare_nodes") == 2.0);
+        let answer = ask(node, "channels", &json!({}));
+        assert_eq!(answer["result"], json!({"channels": {"news": {"num_clients": 2}}}));
+        assert!(
+            ask(node, "unsubscribe", &json!({"user": "nobody", "channel": "news"}))["result"].is_object()
+        );
+    }
+    for node in &nodes {
+        eventually("each carried out what the other was asked", || {
+            node.metrics().value("fanfare_directives_total{outcome=\"done\"}") == 1.0
+        });
     }
 }
 

@@ -1,0 +1,271 @@
+//! Questions that a node asks every other, and their answers: which channels have subscribers. Each node has a
+//! channel of its own for both, which the control thread reads as one more worker.
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use broker::PublishTerms;
+use engine::{ChannelKey, Mailbox, NodeRequest, WorkerMail};
+use model::{ChannelName, ClientId, Payload, Refusal, Tags, WorkerId, limits};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::handle::Handle;
+use crate::listing::Listing;
+
+/// What a node asks others and is asked by them. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Letters {
+    mailbox: Arc<Mailbox<WorkerMail>>,
+    arrived: Arc<Notify>,
+    joined: Arc<Notify>,
+    asked: Arc<Asked>,
+}
+
+/// The questions that are not answered yet.
+struct Asked {
+    open: Mutex<HashMap<u64, Open>>,
+    slots: Semaphore,
+    next: AtomicU64,
+}
+
+/// One of them.
+struct Open {
+    /// The nodes that are still to answer, and which part comes next.
+    awaited: HashMap<String, u32>,
+    found: Listing,
+    answered: Option<oneshot::Sender<()>>,
+}
+
+/// What one node writes another.
+#[derive(Serialize, Deserialize)]
+struct Letter {
+    version: u8,
+    from: String,
+    /// Of the question.
+    number: u64,
+    says: Says,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Says {
+    /// Which channels have subscribers?
+    AskChannels { pattern: String },
+    /// These have, so many; the first part is number 0.
+    Channels { part: u32, is_last: bool, is_cut: bool, subscribers: BTreeMap<String, u64> },
+}
+
+impl Letters {
+    /// Nothing was asked yet.
+    pub(crate) fn new() -> Self {
+        let arrived: Arc<Notify> = Arc::default();
+        let wake = Arc::clone(&arrived);
+        let (entries, bytes) = (limits::NODE_LETTERS_WAITING_MAX, limits::NODE_LETTERS_WAITING_BYTES_MAX);
+        let mailbox = Arc::new(Mailbox::new(entries, bytes, Box::new(move || wake.notify_one())));
+        let (open, slots) = (Mutex::default(), Semaphore::new(limits::NODE_QUESTIONS_MAX));
+        let asked = Arc::new(Asked { open, slots, next: AtomicU64::default() });
+        Self { mailbox, arrived, joined: Arc::default(), asked }
+    }
+
+    /// Where the sequencer puts them.
+    pub(crate) fn mailbox(&self) -> Arc<Mailbox<WorkerMail>> {
+        Arc::clone(&self.mailbox)
+    }
+
+    /// Waits until the node hears what it is asked. Of two who wait, one is told.
+    pub(crate) async fn joined(&self) {
+        self.joined.notified().await;
+    }
+
+    /// Which channels have subscribers, on all nodes together; refused when one of them does not say.
+    pub(crate) async fn channels(&self, handle: &Handle, pattern: &str) -> Result<Listing, Refusal> {
+        let peers = handle.roster().peers(handle.clock().moment()).ok_or(Refusal::Internal)?;
+        if peers.is_empty() {
+            return Listing::of_node(handle, pattern).await.ok_or(Refusal::Internal);
+        }
+        let _slot = self.asked.slots.try_acquire().map_err(|_| Refusal::Internal)?;
+        let (sender, answered) = oneshot::channel();
+        let question = self.asked.ask(&peers, sender);
+        let says = Says::AskChannels { pattern: pattern.to_owned() };
+        let payload = write(handle, question.number, says);
+        let letters = peers.iter().map(|peer| post(handle, *peer, payload.clone()));
+        // Whoever drops what becomes of a publication takes it back.
+        let _letters = letters.collect::<Result<Vec<_>, _>>()?;
+        let (own, others) =
+            tokio::join!(Listing::of_node(handle, pattern), timeout(limits::GATHER_DEADLINE, answered));
+        let (Some(own), Ok(Ok(())), Some(mut found)) = (own, others, question.found()) else {
+            return Err(Refusal::Internal);
+        };
+        found.merge(own);
+        Ok(found)
+    }
+
+    /// Answers other nodes and takes in their answers, for as long as the node lives.
+    pub(crate) async fn exchange(&self, handle: &Handle) -> Infallible {
+        if !handle.is_clustered() {
+            return std::future::pending().await;
+        }
+        let worker = WorkerId(handle.workers().len() as u16 + 1);
+        let (channel, key) = (ChannelName::of_node(handle.roster().id()), ChannelKey::ONLY);
+        handle.ask_node(NodeRequest::Join { worker, channel, key });
+        let (mut mail, mut answers) = (Vec::new(), JoinSet::new());
+        loop {
+            tokio::select! {
+                () = self.arrived.notified() => {}
+                Some(_) = answers.join_next() => continue,
+            }
+            self.mailbox.take(&mut mail);
+            for mail in mail.drain(..) {
+                self.take(mail, handle, &mut answers);
+            }
+        }
+    }
+
+    fn take(&self, mail: WorkerMail, handle: &Handle, answers: &mut JoinSet<()>) {
+        let delivery = match mail {
+            WorkerMail::Publication { delivery, .. } => delivery,
+            WorkerMail::Joined { .. } => return self.joined.notify_one(),
+            WorkerMail::Broken { .. }
+            | WorkerMail::Severed { .. }
+            | WorkerMail::Recovered { .. }
+            | WorkerMail::History { .. }
+            | WorkerMail::Moved { .. }
+            | WorkerMail::Inquired { .. }
+            | WorkerMail::Published { .. }
+            | WorkerMail::Order(_) => return,
+        };
+        let letter: Option<Letter> = serde_json::from_slice(delivery.publication.payload.as_bytes()).ok();
+        let is_readable = |letter: &Letter| handle.roster().directive().reads(letter.version);
+        let Some(Letter { from, number, says, .. }) = letter.filter(is_readable) else {
+            return tracing::debug!("a node was written what it does not understand");
+        };
+        match says {
+            Says::Channels { part, is_last, is_cut, subscribers } => {
+                self.asked.take(number, &from, part, is_last, |found| found.add(subscribers, is_cut));
+            }
+            // Whoever is not answered asks again.
+            Says::AskChannels { pattern } if answers.len() < limits::NODE_QUESTIONS_MAX => {
+                if let Some(from) = ClientId::parse(&from) {
+                    answers.spawn(answer(handle.clone(), from, number, pattern));
+                }
+            }
+            Says::AskChannels { .. } => {}
+        }
+    }
+}
+
+impl Asked {
+    fn ask(&self, peers: &[ClientId], answered: oneshot::Sender<()>) -> Question<'_> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let awaited = peers.iter().map(|peer| (peer.to_string(), 0)).collect();
+        let open = Open { awaited, found: Listing::default(), answered: Some(answered) };
+        self.lock().insert(number, open);
+        Question { asked: self, number }
+    }
+
+    /// Takes a part of an answer in, if it is the one that is awaited.
+    fn take(&self, number: u64, from: &str, part: u32, is_last: bool, found: impl FnOnce(&mut Listing)) {
+        let mut all = self.lock();
+        let Some(open) = all.get_mut(&number) else { return };
+        let Some(next) = open.awaited.get_mut(from).filter(|next| **next == part) else { return };
+        *next += 1;
+        found(&mut open.found);
+        if is_last {
+            open.awaited.remove(from);
+        }
+        if open.awaited.is_empty()
+            && let Some(answered) = open.answered.take()
+        {
+            // The caller may have given up waiting.
+            answered.send(()).ok();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question that is open until this is dropped.
+struct Question<'a> {
+    asked: &'a Asked,
+    number: u64,
+}
+
+impl Question<'_> {
+    fn found(&self) -> Option<Listing> {
+        self.asked.lock().remove(&self.number).map(|open| open.found)
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.asked.lock().remove(&self.number);
+    }
+}
+
+async fn answer(handle: Handle, to: ClientId, number: u64, pattern: String) {
+    // Whoever hears nothing knows that something is missing.
+    let Some(listing) = Listing::of_node(&handle, &pattern).await else { return };
+    let is_cut = listing.is_cut;
+    let mut parts = listing.into_parts(limits::NODE_LETTER_BYTES_MAX).into_iter().enumerate().peekable();
+    let mut posted = Vec::new();
+    while let Some((part, subscribers)) = parts.next() {
+        let is_last = parts.peek().is_none();
+        let says = Says::Channels { part: part as u32, is_last, is_cut, subscribers };
+        posted.extend(post(&handle, to, write(&handle, number, says)));
+    }
+    for posted in posted {
+        drop(timeout(limits::PUBLISH_DEADLINE, posted).await);
+    }
+}
+
+fn write(handle: &Handle, number: u64, says: Says) -> Payload {
+    let (version, from) = (handle.roster().directive().written(), handle.roster().name().to_owned());
+    let json = serde_json::to_vec(&Letter { version, from, number, says });
+    Payload::parse_json(&json.expect("texts and numbers are JSON")).expect("what was written is JSON")
+}
+
+type Posted = oneshot::Receiver<Result<Option<model::Position>, Refusal>>;
+
+fn post(handle: &Handle, to: ClientId, payload: Payload) -> Result<Posted, Refusal> {
+    handle.begin_publish(ChannelName::of_node(to), payload, Tags::default(), PublishTerms::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_once_its_parts_have_come_in_order_from_every_node() {
+        let letters = Letters::new();
+        let peers = [ClientId::new(1), ClientId::new(2)];
+        let [one, two] = peers.map(|peer| peer.to_string());
+        let (sender, mut answered) = oneshot::channel();
+        let question = letters.asked.ask(&peers, sender);
+        let names = |name: &str| BTreeMap::from([(name.to_owned(), 1)]);
+        let take = |from: &str, part, is_last, name| {
+            let add = |found: &mut Listing| found.add(names(name), false);
+            letters.asked.take(question.number, from, part, is_last, add);
+        };
+        take("a stranger", 0, true, "never");
+        take(&one, 1, true, "too early");
+        take(&one, 0, false, "a");
+        take(&one, 0, false, "twice");
+        take(&two, 0, true, "b");
+        take(&two, 1, true, "too much");
+        assert!(answered.try_recv().is_err());
+        take(&one, 1, true, "a");
+        assert_eq!(answered.try_recv(), Ok(()));
+        let found = question.found().expect("it is open");
+        let found: Vec<_> = found.channels.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        assert_eq!(found, [("a", 2), ("b", 1)]);
+        drop(question);
+        assert!(letters.asked.lock().is_empty());
+    }
+}

@@ -1,0 +1,125 @@
+//! Nodes know each other, and answer together for what there is on any of them.
+
+use std::time::{Duration, Instant};
+
+use model::limits;
+use serde_json::{Value, json};
+use testkit::eventually;
+use testkit::redis::{Options, Server};
+
+use crate::edge::Running;
+use crate::nodes::{ask, becomes_down, becomes_up, node};
+
+/// How often nodes of these tests look for each other.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Two nodes that know each other.
+fn acquainted(server: &Server, workers: u16) -> [Running; 2] {
+    let start =
+        || node(&server.url()).workers(workers).composed(|parts| parts.with_formats(1, 1, PERIOD)).start();
+    let nodes = [start(), start()];
+    nodes.iter().for_each(|node| knows(node, 2.0));
+    nodes
+}
+
+fn knows(node: &Running, count: f64) {
+    eventually("the node knows how many there are", || node.metrics().value("fanfare_nodes") == count);
+}
+
+fn nodes(node: &Running) -> Vec<Value> {
+    let answer = ask(node, "info", &json!({}));
+    answer["result"]["nodes"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
+}
+
+#[test]
+fn a_node_tells_what_the_others_hold_until_they_end() {
+    let server = Server::start(&Options::new());
+    for workers in [1, 4] {
+        let [a, b] = acquainted(&server, workers);
+        let mut alice = b.client("alice");
+        let _also = b.client("alice");
+        ["news", "chat:1"].iter().for_each(|channel| alice.subscribe(channel));
+        let held = |node: &Value| {
+            ["num_clients", "num_users", "num_channels", "num_subs"].map(|name| node[name].as_u64())
+        };
+        let own = nodes(&b)[0].clone();
+        assert_eq!(held(&own), [2, 1, 2, 2].map(Some));
+        eventually("the other node tells the same", || held(&nodes(&a)[1]) == held(&own));
+        let told = nodes(&a);
+        assert_eq!((told.len(), &told[1]["uid"], &told[1]["name"]), (2, &own["uid"], &own["name"]));
+        assert_eq!(held(&told[0]), [0, 0, 0, 0].map(Some));
+        drop(b);
+        let begun = Instant::now();
+        knows(&a, 1.0);
+        assert!(begun.elapsed() < limits::NODE_TTL * 3 / 4, "it was forgotten, but did not say that it ends");
+        assert_eq!(nodes(&a).len(), 1);
+    }
+}
+
+#[test]
+fn channels_are_those_of_all_nodes_with_the_sum_of_their_subscribers() {
+    let server = Server::start(&Options::new());
+    for workers in [1, 4] {
+        let [a, b] = acquainted(&server, workers);
+        // More than one part of an answer takes.
+        let long: Vec<String> = (0..400).map(|number| format!("{number:03}{}", "x".repeat(240))).collect();
+        let mut crowd: Vec<_> = (0..4).map(|number| b.client(&format!("user{number}"))).collect();
+        for (channel, number) in long.iter().zip((0..4).cycle()) {
+            crowd[number].subscribe(channel);
+        }
+        let [mut alice, mut bob, mut carol] = [a.client("alice"), b.client("bob"), b.client("carol")];
+        for user in [&mut alice, &mut bob, &mut carol] {
+            user.subscribe("news");
+        }
+        bob.subscribe("chat:1");
+        for node in [&a, &b] {
+            let listed =
+                |pattern: &str| ask(node, "channels", &json!({"pattern": pattern}))["result"].clone();
+            let some = json!({"chat:1": {"num_clients": 1}, "news": {"num_clients": 3}});
+            assert_eq!(listed("*e*")["channels"], json!({"news": {"num_clients": 3}}));
+            let all = listed("");
+            let names = all["channels"].as_object().expect("channels");
+            assert_eq!((names.len(), all.get("truncated")), (402, None));
+            assert!(long.iter().all(|name| names[name]["num_clients"] == 1));
+            assert!(["chat:1", "news"].iter().all(|name| names[*name] == some[*name]));
+        }
+    }
+}
+
+#[test]
+fn while_a_node_that_is_known_does_not_answer_nobody_is_told_half_of_the_channels() {
+    const MUTE: &str = "00000000-0000-4000-8000-000000000007";
+    let server = Server::start(&Options::new());
+    let [a, _b] = acquainted(&server, 1);
+    let holds = json!({"uid": MUTE, "name": "mute", "version": "1", "num_clients": 9, "num_users": 9,
+        "num_channels": 9, "num_subs": 9, "uptime": 9, "later": {}});
+    let said = json!({"envelope": 1, "directive": 1, "holds": holds, "later": 1});
+    let member = json!({"user": "", "client": MUTE, "conn_info": said}).to_string();
+    let key = "fanfare:ctl:ch:nodes";
+    let reply = server.command(&["FCALL", "fanfare_enter", "1", key, "60000", MUTE, "", &member]);
+    assert!(!reply.starts_with('-'), "{reply}");
+    knows(&a, 3.0);
+    assert!(nodes(&a).iter().any(|node| node["name"] == "mute" && node["num_clients"] == 9));
+    assert_eq!(ask(&a, "channels", &json!({}))["error"]["code"], 100);
+    server.command(&["FCALL", "fanfare_exit", "1", key, MUTE]);
+    knows(&a, 2.0);
+    assert_eq!(ask(&a, "channels", &json!({}))["result"], json!({"channels": {}}));
+}
+
+#[test]
+fn while_redis_is_away_the_others_are_forgotten_and_channels_are_not_told() {
+    let server = Server::start(&Options::new());
+    let [a, b] = acquainted(&server, 1);
+    server.kill();
+    [&a, &b].into_iter().for_each(becomes_down);
+    assert_eq!(ask(&a, "channels", &json!({}))["error"]["code"], 100);
+    knows(&a, 1.0);
+    assert_eq!(nodes(&a).len(), 1);
+    assert_eq!(ask(&a, "channels", &json!({}))["error"]["code"], 100);
+    server.restart();
+    for node in [&a, &b] {
+        becomes_up(node);
+        knows(node, 2.0);
+        assert_eq!(ask(node, "channels", &json!({}))["result"], json!({"channels": {}}));
+    }
+}
