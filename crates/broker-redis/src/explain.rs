@@ -96,6 +96,14 @@ mod tests {
     }
 
     #[test]
+    fn all_it_may_be_is_what_the_page_names_beside_what_nodes_call_themselves() {
+        let page = include_str!("../../../docs/redis.md");
+        let line = page.lines().find(|line| line.starts_with("ACL SETUSER fanfare ")).unwrap();
+        let (_, within) = line.split_once("+function|load ").unwrap();
+        assert!(WITHIN.starts_with(within), "{within}");
+    }
+
+    #[test]
     fn what_follows_a_code_is_not_shown() {
         assert_eq!(code("ERR Error running script: secret"), "ERR");
         assert_eq!(code("secret payload"), "ERR");

@@ -1,7 +1,7 @@
-//! Faults on request: a protocol that panics over one connection or in its worker's own loop, a broker that
-//! panics in its thread's own loop or holds it up.
+//! Faults on request: a protocol that panics over one connection or in its worker's own loop, one that holds its
+//! worker up, a broker that panics in its thread's own loop or holds it up.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -64,6 +64,44 @@ impl Adapter for PanickyAdapter {
 
     fn on_event(&mut self, event: &Event<'_>, frames: &mut Frames<'_>) {
         self.0.on_event(event, frames);
+    }
+}
+
+/// Another protocol, but while a test holds the lock, a worker that encodes for its subscribers stands still.
+pub struct HeldProtocol<P>(pub P, pub Arc<Mutex<()>>);
+
+impl<P: Protocol> Protocol for HeldProtocol<P> {
+    fn label(&self) -> &'static str {
+        "held"
+    }
+
+    fn kind(&self) -> FrameKind {
+        self.0.kind()
+    }
+
+    fn open(&self) -> Box<dyn Adapter> {
+        self.0.open()
+    }
+
+    fn encode(
+        &self,
+        channel: &ChannelName,
+        publication: &Publication,
+        position: Option<Position>,
+        out: &mut Vec<u8>,
+    ) {
+        drop(self.1.lock());
+        self.0.encode(channel, publication, position, out);
+    }
+
+    fn encode_movement(
+        &self,
+        channel: &ChannelName,
+        movement: Movement,
+        member: &ClientInfo,
+        out: &mut Vec<u8>,
+    ) {
+        self.0.encode_movement(channel, movement, member, out);
     }
 }
 

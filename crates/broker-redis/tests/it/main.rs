@@ -8,5 +8,4 @@ mod probe;
 mod pubsub;
 mod rig;
 mod sentinel;
-mod server;
 mod tls;

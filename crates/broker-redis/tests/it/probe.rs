@@ -5,14 +5,16 @@ use std::time::Duration;
 use broker::Broker as _;
 use broker_redis::{RedisConfig, RedisHealth};
 use model::Secret;
+use testkit::redis::{Options, Server};
 use tokio::time::Instant;
 
 use crate::muffle::Muffle;
-use crate::rig::{Rig, channel, run, unkept};
-use crate::server::Server;
+use crate::rig::{Rig, channel, run, to, unkept};
 
 /// Healthy probes are never older, even on a busy machine.
-const FRESH: Duration = Duration::from_secs(2);
+const FRESH: Duration = Duration::from_secs(3);
+/// What may come later than it would if nobody else used the machine.
+const LATE_MAX: Duration = Duration::from_secs(2);
 
 fn health(rig: &Rig) -> RedisHealth {
     rig.broker.view().health()
@@ -26,8 +28,8 @@ fn back(rig: &Rig) -> u64 {
 #[test]
 fn probes_come_back_each_second_though_another_node_has_the_same_name() {
     run(async {
-        let server = Server::start(&[]);
-        let (mut one, mut two) = (Rig::new(&server.config()), Rig::new(&server.config()));
+        let server = Server::start(&Options::new());
+        let (mut one, mut two) = (Rig::new(&to(&server)), Rig::new(&to(&server)));
         one.until_up(true).await;
         let begun = Instant::now();
         one.until("three probes", |one| {
@@ -38,7 +40,7 @@ fn probes_come_back_each_second_though_another_node_has_the_same_name() {
         .await;
         assert!(begun.elapsed() >= Duration::from_millis(1_500), "{:?}", begun.elapsed());
         assert!(back(&two) >= 2 && health(&two).probe_age < FRESH);
-        assert_eq!(server.cli(&["PUBSUB", "NUMSUB", "fanfare:probe:node"]), "fanfare:probe:node\n2");
+        assert_eq!(server.command(&["PUBSUB", "NUMSUB", "fanfare:probe:node"]), "fanfare:probe:node\n2");
         let counters = one.broker.view().counters();
         assert_eq!((counters.probes.missed, counters.probes.rebuilds, counters.publications), (0, 0, 0));
         assert_eq!(counters.malformed.iter().sum::<u64>(), 0);
@@ -48,8 +50,8 @@ fn probes_come_back_each_second_though_another_node_has_the_same_name() {
 #[test]
 fn a_connection_that_seems_healthy_but_delivers_nothing_is_rebuilt_until_it_delivers() {
     run(async {
-        let server = Server::start(&[]);
-        let muffle = Muffle::start(server.port);
+        let server = Server::start(&Options::new());
+        let muffle = Muffle::start(server.port());
         let url = format!("redis://127.0.0.1:{}", muffle.port);
         let mut rig = Rig::new(&RedisConfig { url, ..RedisConfig::default() });
         rig.join("news").await;
@@ -58,10 +60,10 @@ fn a_connection_that_seems_healthy_but_delivers_nothing_is_rebuilt_until_it_deli
         let muffled = Instant::now();
         let told = |broker: &broker_redis::RedisBroker| broker.view().health().detail;
         rig.until("told at once", |broker| told(broker).ends_with("own probe")).await;
-        assert!(muffled.elapsed() < Duration::from_millis(3_500), "{:?}", muffled.elapsed());
+        assert!(muffled.elapsed() < Duration::from_secs(3) + LATE_MAX, "{:?}", muffled.elapsed());
         rig.severed("news").await;
         let rebuilt = Instant::now();
-        assert!(muffled.elapsed() < Duration::from_secs(6), "{:?}", muffled.elapsed());
+        assert!(muffled.elapsed() < Duration::from_secs(5) + LATE_MAX, "{:?}", muffled.elapsed());
         let counters = rig.broker.view().counters();
         assert_eq!((counters.probes.missed, counters.probes.rebuilds, counters.subscribers.lost), (3, 1, 1));
         assert_eq!(counters.callers.lost, 0);
@@ -70,7 +72,7 @@ fn a_connection_that_seems_healthy_but_delivers_nothing_is_rebuilt_until_it_deli
         assert_eq!(rig.publish("news", "1", unkept()).await, Ok(None), "commands are answered");
         rig.until("this node's fault", |broker| broker.view().health().is_deaf).await;
         assert!(rebuilt.elapsed() >= Duration::from_secs(10), "{:?}", rebuilt.elapsed());
-        assert!(rebuilt.elapsed() < Duration::from_secs(13), "{:?}", rebuilt.elapsed());
+        assert!(rebuilt.elapsed() < Duration::from_secs(12) + LATE_MAX, "{:?}", rebuilt.elapsed());
         assert_eq!(rig.broker.view().counters().probes.rebuilds, 2, "after twice as many misses");
         muffle.set(false);
         rig.until("all is well", |broker| broker.view().health().is_up).await;
@@ -84,16 +86,26 @@ fn a_connection_that_seems_healthy_but_delivers_nothing_is_rebuilt_until_it_deli
 #[test]
 fn forged_probes_count_for_nothing_and_a_forbidden_one_harms_nobody() {
     run(async {
-        let server = Server::start(&[]);
-        server.cli(&["ACL", "SETUSER", "node", "on", ">pw", "+@all", "-publish", "~fanfare:*", "&fanfare:*"]);
+        let server = Server::start(&Options::new());
+        server.command(&[
+            "ACL",
+            "SETUSER",
+            "node",
+            "on",
+            ">pw",
+            "+@all",
+            "-publish",
+            "~fanfare:*",
+            "&fanfare:*",
+        ]);
         let (username, password) = ("node".to_owned(), Secret::new("pw"));
-        let mut rig = Rig::new(&RedisConfig { username, password, ..server.config() });
+        let mut rig = Rig::new(&RedisConfig { username, password, ..to(&server) });
         let begun = Instant::now();
         rig.join("news").await;
         while begun.elapsed() < Duration::from_secs(5) {
             let read = rig.broker.view().counters().bytes_read;
             for payload in ["1 00000000000000000000000000000000", "1", "", "{}", "\u{fa}\u{1}"] {
-                assert_eq!(server.cli(&["PUBLISH", "fanfare:probe:node", payload]), "1");
+                assert_eq!(server.command(&["PUBLISH", "fanfare:probe:node", payload]), "1");
             }
             rig.until("taken in", |broker| broker.view().counters().bytes_read > read).await;
         }
@@ -102,7 +114,7 @@ fn forged_probes_count_for_nothing_and_a_forbidden_one_harms_nobody() {
         assert!(health.is_up && !health.is_deaf);
         assert_eq!((back(&rig), counters.probes.missed, counters.subscribers.lost), (0, 0, 0));
         assert_eq!(counters.malformed.iter().sum::<u64>(), 0);
-        server.cli(&["PUBLISH", "fanfare:ch:news", "1"]);
+        server.command(&["PUBLISH", "fanfare:ch:news", "1"]);
         assert_eq!(rig.publication("news").await.0, "1");
     });
 }
@@ -110,8 +122,8 @@ fn forged_probes_count_for_nothing_and_a_forbidden_one_harms_nobody() {
 #[test]
 fn the_probe_of_a_redis_that_was_away_for_everyone_is_nobodys_fault_and_comes_back() {
     run(async {
-        let mut server = Server::start(&[]);
-        let mut rig = Rig::new(&server.config());
+        let server = Server::start(&Options::new());
+        let mut rig = Rig::new(&to(&server));
         rig.until_up(true).await;
         server.kill();
         let away = Instant::now();

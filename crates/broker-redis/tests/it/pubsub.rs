@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use broker::Broker as _;
+use testkit::redis::{Options, Server};
 use tokio::time::Instant;
 
-use crate::rig::{Rig, channel, kept, run, unkept};
-use crate::server::Server;
+use crate::rig::{Rig, channel, kept, run, to, unkept};
 
 #[test]
 fn what_one_node_publishes_reaches_every_node_that_joined() {
     run(async {
-        let server = Server::start(&[]);
-        let (mut one, mut two) = (Rig::new(&server.config()), Rig::new(&server.config()));
+        let server = Server::start(&Options::new());
+        let (mut one, mut two) = (Rig::new(&to(&server)), Rig::new(&to(&server)));
         one.join("news").await;
         two.join("news").await;
         assert_eq!(one.publish("news", r#"{"a":1}"#, unkept()).await, Ok(None));
@@ -25,8 +25,8 @@ fn what_one_node_publishes_reaches_every_node_that_joined() {
 #[test]
 fn publications_of_a_channel_arrive_in_the_order_in_which_they_were_published() {
     run(async {
-        let server = Server::start(&[]);
-        let mut rig = Rig::new(&server.config());
+        let server = Server::start(&Options::new());
+        let mut rig = Rig::new(&to(&server));
         rig.join("news").await;
         for number in 0..10_000 {
             rig.start_publish("news", &number.to_string(), unkept());
@@ -40,10 +40,10 @@ fn publications_of_a_channel_arrive_in_the_order_in_which_they_were_published() 
 #[test]
 fn a_backend_publishes_with_nothing_but_redis_cli() {
     run(async {
-        let server = Server::start(&[]);
-        let mut rig = Rig::new(&server.config());
+        let server = Server::start(&Options::new());
+        let mut rig = Rig::new(&to(&server));
         rig.join("news").await;
-        assert_eq!(server.cli(&["PUBLISH", "fanfare:ch:news", "{\"a\":\n1}"]), "1");
+        assert_eq!(server.command(&["PUBLISH", "fanfare:ch:news", "{\"a\":\n1}"]), "1");
         assert_eq!(rig.publication("news").await, ("{\"a\":1}".to_owned(), None, true));
     });
 }
@@ -51,15 +51,15 @@ fn a_backend_publishes_with_nothing_but_redis_cli() {
 #[test]
 fn what_is_no_publication_is_dropped_and_counted_and_harms_nobody() {
     run(async {
-        let server = Server::start(&[]);
-        let mut rig = Rig::new(&server.config());
+        let server = Server::start(&Options::new());
+        let mut rig = Rig::new(&to(&server));
         rig.join("news").await;
         let hostile =
             ["hello", "{}}\n{\"push\":{}}", "", "\u{fa}\u{1}", &format!("\"{}\"", "x".repeat(100_000))];
         for payload in hostile {
-            assert_eq!(server.cli(&["PUBLISH", "fanfare:ch:news", payload]), "1");
+            assert_eq!(server.command(&["PUBLISH", "fanfare:ch:news", payload]), "1");
         }
-        server.cli(&["PUBLISH", "fanfare:ch:news", "1"]);
+        server.command(&["PUBLISH", "fanfare:ch:news", "1"]);
         assert_eq!(rig.publication("news").await, ("1".to_owned(), None, true));
         let counters = rig.broker.view().counters();
         assert_eq!(counters.malformed.iter().sum::<u64>(), hostile.len() as u64);
@@ -70,8 +70,8 @@ fn what_is_no_publication_is_dropped_and_counted_and_harms_nobody() {
 #[test]
 fn twenty_thousand_channels_are_joined_by_few_commands() {
     run(async {
-        let server = Server::start(&[]);
-        let mut rig = Rig::new(&server.config());
+        let server = Server::start(&Options::new());
+        let mut rig = Rig::new(&to(&server));
         rig.join("first").await;
         let names: Vec<String> = (0..20_000).map(|number| format!("news:{number}")).collect();
         for name in &names {
@@ -85,7 +85,7 @@ fn twenty_thousand_channels_are_joined_by_few_commands() {
             .await;
             joined += 1;
         }
-        let calls = server.cli(&["INFO", "commandstats"]);
+        let calls = server.command(&["INFO", "commandstats"]);
         let calls = calls.lines().find_map(|line| line.strip_prefix("cmdstat_subscribe:calls=")).unwrap();
         let calls: usize = calls.split(',').next().unwrap().parse().unwrap();
         assert!(calls <= 1 + names.len() / 100, "{calls} commands");
@@ -95,9 +95,9 @@ fn twenty_thousand_channels_are_joined_by_few_commands() {
 #[test]
 fn a_channel_that_was_left_lingers_and_is_joined_again_at_once() {
     run(async {
-        let server = Server::start(&[]);
-        let mut rig = Rig::new(&server.config());
-        let subscribers = || server.cli(&["PUBSUB", "NUMSUB", "fanfare:ch:news"]).ends_with('1');
+        let server = Server::start(&Options::new());
+        let mut rig = Rig::new(&to(&server));
+        let subscribers = || server.command(&["PUBSUB", "NUMSUB", "fanfare:ch:news"]).ends_with('1');
         rig.join("news").await;
         let left = Instant::now();
         rig.broker.leave(&channel("news"));

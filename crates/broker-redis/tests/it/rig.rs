@@ -6,6 +6,7 @@ use std::time::Duration;
 use broker::{Broker, BrokerEvent, PublishTerms, Ticket};
 use broker_redis::{FormatVersion, RedisBroker, RedisConfig, Surroundings};
 use model::{ChannelName, HistoryRules, Moment, Now, Payload, Publication, Refusal, Tags};
+use testkit::redis::Server;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -22,16 +23,9 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
         .block_on(test);
 }
 
-/// Waits for something outside of the runtime, which stands still meanwhile.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let looks = PATIENCE.as_millis() / 10;
-    for _ in 0..looks {
-        if holds() {
-            return;
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    panic!("not in time: {what}");
+/// Settings that lead to a server.
+pub(crate) fn to(server: &Server) -> RedisConfig {
+    RedisConfig { url: server.url(), ..RedisConfig::default() }
 }
 
 /// A broker and what it has told.

@@ -1,8 +1,8 @@
 //! What is published once, what is not newer, what is refused: without a trace.
 
-use broker_redis::library::{Function, PUBLISH, READ, REMOVE, RENEW};
+use broker_redis::library::{PUBLISH, READ, REMOVE, RENEW};
 
-use crate::server::{Form, Server, in_both_forms, text_of};
+use crate::server::in_both_forms;
 
 const KEY: &str = "fanfare:ch:news";
 const META: &str = "fanfare:meta:news";
@@ -74,14 +74,6 @@ fn only_what_is_newer_is_published() {
     });
 }
 
-fn refused(server: &mut Server, function: Function, key: &str, args: &[&[u8]]) -> String {
-    let before = server.kept();
-    let outcome = server.call::<redis::Value>(function, key, args);
-    let text = text_of(&outcome.expect_err("a refusal"));
-    assert_eq!(server.kept(), before, "nothing is written: {text}");
-    text
-}
-
 #[test]
 fn wrong_arguments_are_named_and_leave_no_trace() {
     in_both_forms(|server| {
@@ -110,11 +102,11 @@ fn wrong_arguments_are_named_and_leave_no_trace() {
             ("fanfare:ch:{}", &[b"1"], "the key must be"),
         ];
         for (key, args, expected) in cases {
-            let text = refused(server, PUBLISH, key, args);
+            let text = server.refuses(PUBLISH, key, args);
             assert!(text.starts_with(&format!("FANFARE {expected}")), "{text} instead of {expected}");
         }
         let long = format!("fanfare:ch:{}", "x".repeat(256));
-        assert!(refused(server, PUBLISH, &long, &[b"1"]).starts_with("FANFARE the key must be"));
+        assert!(server.refuses(PUBLISH, &long, &[b"1"]).starts_with("FANFARE the key must be"));
         for (function, args, expected) in [
             (READ, &[&b"1"[..], b"1", b"1", b"", b"1"][..], "read takes"),
             (READ, &[b"1", b"1", b"1", b"x", b"1", b"0"], "since must be"),
@@ -127,7 +119,7 @@ fn wrong_arguments_are_named_and_leave_no_trace() {
             (RENEW, &[b"x", b"1", b"1", b"1", b"1"], "epoch and offset must be"),
             (RENEW, &[b"1", b"1", b"1", b"0", b"1"], "ttl must be"),
         ] {
-            let text = refused(server, function, KEY, args);
+            let text = server.refuses(function, KEY, args);
             assert!(text.starts_with(&format!("FANFARE {expected}")), "{text} instead of {expected}");
         }
     });
@@ -142,18 +134,18 @@ fn foreign_values_at_our_keys_are_not_touched() {
             (READ, &[b"1", b"1", b"1", b"", b"1", b"0"]),
             (RENEW, &[b"1", b"1", b"1", b"1", b"1"]),
         ] {
-            assert!(refused(server, function, KEY, args).starts_with("WRONGTYPE"));
+            assert!(server.refuses(function, KEY, args).starts_with("WRONGTYPE"));
         }
         server.tell::<u32>(&["DEL", META]);
         server.tell::<u32>(&["HSET", META, "e", "7", "t", "x"]);
-        assert!(refused(server, PUBLISH, KEY, &[b"1"]).starts_with("FANFARE the hash beside"));
+        assert!(server.refuses(PUBLISH, KEY, &[b"1"]).starts_with("FANFARE the hash beside"));
         server.tell::<u32>(&["HSET", META, "t", "3"]);
         server.tell::<()>(&["SET", KEY, "mine"]);
-        assert!(refused(server, PUBLISH, KEY, &[b"1"]).starts_with("WRONGTYPE"));
-        assert!(refused(server, READ, KEY, &[b"1", b"1", b"1", b"", b"1", b"0"]).starts_with("WRONGTYPE"));
+        assert!(server.refuses(PUBLISH, KEY, &[b"1"]).starts_with("WRONGTYPE"));
+        assert!(server.refuses(READ, KEY, &[b"1", b"1", b"1", b"", b"1", b"0"]).starts_with("WRONGTYPE"));
         server.tell::<u32>(&["DEL", KEY]);
         server.tell::<u32>(&["LPUSH", "fanfare:once:news:k:4", "mine"]);
-        assert!(refused(server, PUBLISH, KEY, &[b"1", b"key", b"k"]).starts_with("WRONGTYPE"));
+        assert!(server.refuses(PUBLISH, KEY, &[b"1", b"key", b"k"]).starts_with("WRONGTYPE"));
         server.tell::<u32>(&["HSET", META, "s", "-5", "l", "nan", "m", "1e9"]);
         let found: (u32, u64) = server.call(PUBLISH, KEY, &[b"1"]).expect("a position");
         assert_eq!(found, (7, 4), "rules that make no sense are as good as none");
@@ -167,7 +159,7 @@ fn without_memory_nothing_is_written_and_what_is_there_can_be_read() {
         server.tell::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
         for key in [KEY, "fanfare:ch:other"] {
             let args: [&[u8]; 5] = [b"2", b"size", b"8", b"key", b"k"];
-            assert!(refused(server, PUBLISH, key, &args).starts_with("OOM"));
+            assert!(server.refuses(PUBLISH, key, &args).starts_with("OOM"));
         }
         let args: [&[u8]; 6] = [b"9", b"60000", b"90000", b"", b"10", b"0"];
         let page: (u32, u64, u64, Vec<u8>) = server.call(READ, KEY, &args).expect("a history");
@@ -180,30 +172,5 @@ fn without_memory_nothing_is_written_and_what_is_there_can_be_read() {
         server.tell::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
         let after: (u32, u64) = server.call(PUBLISH, KEY, &[b"2"]).expect("a position");
         assert_eq!(after, (renewed.0, 1));
-    });
-}
-
-#[test]
-fn the_least_rights_are_enough() {
-    in_both_forms(|server| {
-        let call = if server.form() == Form::Functions { "+fcall" } else { "+eval" };
-        let rights = "on nopass resetkeys resetchannels ~fanfare:* &fanfare:* -@all +xadd +xrange +xrevrange \
-                      +hmget +hset +del +pexpire +get +set +publish +spublish +time";
-        let words: Vec<&str> =
-            ["ACL", "SETUSER", "node"].into_iter().chain(rights.split_whitespace()).collect();
-        server.tell::<()>(&[&words[..], &[call]].concat());
-        server.tell::<()>(&["AUTH", "node", "x"]);
-        for key in [KEY, "fanfare:ch:{news}"] {
-            let args: [&[u8]; 9] = [b"1", b"key", b"k", b"version", b"1", b"size", b"5", b"tags", b"{}"];
-            let (epoch, offset): (u32, u64) = server.call(PUBLISH, key, &args).expect("a position");
-            let args: [&[u8]; 6] = [b"5", b"1000", b"1000", b"", b"10", b"1"];
-            let page: (u32, u64, u64, Vec<u8>) = server.call(READ, key, &args).expect("a history");
-            assert_eq!((page.0, page.1), (epoch, offset));
-            let epoch = epoch.to_string();
-            let args: [&[u8]; 5] = [epoch.as_bytes(), b"1", b"5", b"1000", b"1000"];
-            server.call::<(u32, u64)>(RENEW, key, &args).expect("a position");
-            assert_eq!(server.call::<u8>(REMOVE, key, &[]).expect("an answer"), 0);
-        }
-        assert!(server.ask::<redis::Value>(&["KEYS", "*"]).is_err(), "the rights are in force");
     });
 }

@@ -1,5 +1,4 @@
 //! The library inside a real Redis, as functions and as scripts: what it keeps, publishes, answers, refuses.
-#![expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
 
 mod guards;
 mod history;

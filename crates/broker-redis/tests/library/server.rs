@@ -1,14 +1,12 @@
 //! A redis-server of the test's own, and the library in both of its forms.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
 
 use broker_redis::library::{FUNCTIONS, Function};
 use redis::{Connection, FromRedisValue, RedisError, RedisResult, Value};
-
-const PATIENCE: Duration = Duration::from_secs(10);
+use testkit::PATIENCE;
+use testkit::redis::Options;
 
 /// How the library is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +15,9 @@ pub(crate) enum Form {
     Scripts,
 }
 
-/// A server with one connection to it. It is killed when dropped.
+/// A server with one connection to it.
 pub(crate) struct Server {
-    child: Child,
-    port: u16,
+    server: testkit::redis::Server,
     connection: Connection,
     form: Form,
 }
@@ -35,42 +32,14 @@ pub(crate) fn in_both_forms(test: impl Fn(&mut Server)) {
 
 impl Server {
     pub(crate) fn start(form: Form) -> Self {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-            let port = port.expect("a free port").port();
-            let mut child = Command::new("redis-server")
-                .args([
-                    "--port",
-                    &port.to_string(),
-                    "--bind",
-                    "127.0.0.1",
-                    "--save",
-                    "",
-                    "--appendonly",
-                    "no",
-                ])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .spawn()
-                .expect("redis-server is installed");
-            while child.try_wait().expect("a child").is_none() {
-                if let Ok(connection) = connect(port) {
-                    let mut server = Self { child, port, connection, form };
-                    if form == Form::Functions {
-                        server.tell::<()>(&["FUNCTION", "LOAD", FUNCTIONS]);
-                    }
-                    return server;
-                }
-                assert!(Instant::now() < deadline, "redis-server did not answer in time");
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            assert!(Instant::now() < deadline, "redis-server did not start");
+        let server = testkit::redis::Server::start(&Options::new());
+        let client = redis::Client::open(server.url()).expect("an address");
+        let connection = client.get_connection().expect("the server answers");
+        let mut server = Self { server, connection, form };
+        if form == Form::Functions {
+            server.tell::<()>(&["FUNCTION", "LOAD", FUNCTIONS]);
         }
-    }
-
-    pub(crate) fn form(&self) -> Form {
-        self.form
+        server
     }
 
     /// Calls a function of the library.
@@ -85,6 +54,15 @@ impl Server {
             Form::Scripts => redis::cmd("EVAL").arg(function.script).to_owned(),
         };
         command.arg(1).arg(key).arg(args).query(&mut self.connection)
+    }
+
+    /// Calls a function that turns the call down, for what it says; nothing is written then.
+    pub(crate) fn refuses(&mut self, function: Function, key: &str, args: &[&[u8]]) -> String {
+        let before = self.kept();
+        let error = self.call::<Value>(function, key, args).expect_err("a refusal");
+        let text = text_of(&error);
+        assert_eq!(self.kept(), before, "nothing is written: {text}");
+        text
     }
 
     /// Sends a command that succeeds.
@@ -111,7 +89,7 @@ impl Server {
 
     /// Listens to a channel.
     pub(crate) fn subscribe(&self, command: &str, channel: &str) -> TcpStream {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        let mut socket = TcpStream::connect(("127.0.0.1", self.server.port())).expect("a connection");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.write_all(format!("{command} {channel}\r\n").as_bytes()).expect("a write");
         let kind = command.to_lowercase();
@@ -120,19 +98,6 @@ impl Server {
         assert_eq!(heard(&mut socket, confirmed.len()), confirmed.as_bytes());
         socket
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn connect(port: u16) -> RedisResult<Connection> {
-    let mut connection = redis::Client::open(("127.0.0.1", port))?.get_connection()?;
-    redis::cmd("PING").query::<Value>(&mut connection)?;
-    Ok(connection)
 }
 
 /// The next bytes of a connection that listens.

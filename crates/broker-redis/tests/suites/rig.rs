@@ -1,4 +1,4 @@
-//! Nodes of one Redis on the test's own runtime, driven by the suites.
+//! Nodes of one Redis, whichever it is, on the test's own runtime, driven by the suites.
 
 use std::sync::Arc;
 use std::thread;
@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use broker::{Broker, Presence, PresenceEvent, Ticket};
 use broker_redis::{FormatVersion, RedisBroker, RedisConfig, RedisPresence, Surroundings};
-use model::{ChannelName, ClientId, ClientInfo, Moment, Now, Secret};
-use testkit::redis::{Options, Server};
-use testkit::{Backend, PresenceBackend};
+use model::{ChannelName, ClientId, ClientInfo, Moment, Now};
+use testkit::{Backend, PresenceBackend, eventually};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Notify;
 
@@ -17,9 +16,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long members are remembered where that is waited for; long enough for a busy machine.
 const BRIEF_TTL: Duration = Duration::from_secs(3);
 
-/// A Redis, and a thread's runtime on which its nodes live.
+/// A thread's runtime, on which the nodes live.
 pub(crate) struct Rig {
-    pub(crate) server: Server,
     runtime: LocalRuntime,
     wake: Arc<Notify>,
     config: RedisConfig,
@@ -27,22 +25,14 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// A Redis in which nodes are the user `node`, who may do this.
-    pub(crate) fn new(rights: &str) -> Self {
-        let options = Options::new().user("default off").user(&format!("node on >secret {rights}"));
-        let server = Server::start(&options);
+    /// Nodes with these settings.
+    pub(crate) fn new(config: RedisConfig) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-        let config = RedisConfig {
-            url: server.url(),
-            username: "node".to_owned(),
-            password: Secret::new("secret".to_owned()),
-            ..RedisConfig::default()
-        };
         let runtime = runtime.expect("a runtime");
-        Self { server, runtime, wake: Arc::default(), config, begun: Instant::now() }
+        Self { runtime, wake: Arc::default(), config, begun: Instant::now() }
     }
 
-    /// A node's broker.
+    /// A node's broker, which has found its Redis: deadlines of what it is asked run at once.
     pub(crate) fn start(&self) -> RedisBroker {
         let wake = Arc::clone(&self.wake);
         let surroundings = Surroundings {
@@ -53,9 +43,13 @@ impl Rig {
             envelope: FormatVersion::of_envelope(),
             accepts_unsigned: Box::new(|_| false),
         };
-        self.runtime
-            .block_on(async { RedisBroker::start(&self.config, surroundings) })
-            .expect("good settings")
+        let start = async { RedisBroker::start(&self.config, surroundings) };
+        let broker = self.runtime.block_on(start).expect("good settings");
+        eventually("the node has its Redis", || {
+            self.wait_for_wake(LOOK);
+            broker.view().health().is_up
+        });
+        broker
     }
 
     /// Lets tasks run until a node wakes its loop.

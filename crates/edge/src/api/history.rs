@@ -7,7 +7,7 @@ use model::{ClaimedEpoch, HistoryPage, HistoryRange, Refusal, limits};
 use super::answer::{Answer, Outcome};
 use super::caller::Caller;
 use super::fault::Fault;
-use super::request::{HistoryRemoveRequest, HistoryRequest};
+use super::request::{ChannelRequest, HistoryRequest};
 
 impl Caller<'_> {
     pub(super) async fn history(self, request: HistoryRequest<'_>) -> Outcome {
@@ -30,7 +30,7 @@ impl Caller<'_> {
         Ok(Answer::History(page.into()))
     }
 
-    pub(super) async fn remove_history(self, request: HistoryRemoveRequest<'_>) -> Outcome {
+    pub(super) async fn remove_history(self, request: ChannelRequest<'_>) -> Outcome {
         let (channel, _) = self.channel("channel", &request.channel)?;
         self.api.handle.remove_history(channel).await?;
         Ok(Answer::EMPTY)

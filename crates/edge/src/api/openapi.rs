@@ -14,9 +14,8 @@ use super::answer::{
 use super::fault::ErrorObject;
 use super::method::Method;
 use super::request::{
-    BroadcastRequest, ChannelsRequest, DisconnectRequest, HistoryRemoveRequest, HistoryRequest, InfoRequest,
-    PresenceRequest, PresenceStatsRequest, PublishRequest, RefreshRequest, SubscribeRequest,
-    UnsubscribeRequest,
+    BroadcastRequest, ChannelRequest, ChannelsRequest, DisconnectRequest, HistoryRequest, InfoRequest,
+    PublishRequest, RefreshRequest, SubscribeRequest, UnsubscribeRequest,
 };
 
 const ABOUT: &str = "Backends publish and act on connections. Every call is a POST with one JSON object and a key. \
@@ -115,15 +114,15 @@ impl Schemas {
                 "Change when a user's connections expire",
             ),
             self.operation::<HistoryRequest<'_>, HistoryResult>(Method::History, "Read a channel's history"),
-            self.operation::<HistoryRemoveRequest<'_>, Done>(
+            self.operation::<ChannelRequest<'_>, Done>(
                 Method::HistoryRemove,
                 "Drop what is kept of a channel",
             ),
-            self.operation::<PresenceRequest<'_>, PresenceResult>(
+            self.operation::<ChannelRequest<'_>, PresenceResult>(
                 Method::Presence,
                 "List the members of a channel",
             ),
-            self.operation::<PresenceStatsRequest<'_>, PresenceStatsResult>(
+            self.operation::<ChannelRequest<'_>, PresenceStatsResult>(
                 Method::PresenceStats,
                 "Count the members of a channel",
             ),

@@ -256,30 +256,10 @@ pub(super) struct SincePosition<'a> {
     pub(super) epoch: Text<'a>,
 }
 
-/// Drop what is kept of a channel.
+/// One channel, by its name.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["channel"]))]
-pub(super) struct HistoryRemoveRequest<'a> {
-    /// The channel.
-    #[serde(borrow, default)]
-    #[schemars(length(min = 1, max = 255))]
-    pub(super) channel: Text<'a>,
-}
-
-/// List the members of a channel.
-#[derive(Deserialize, JsonSchema)]
-#[schemars(extend("required" = ["channel"]))]
-pub(super) struct PresenceRequest<'a> {
-    /// The channel.
-    #[serde(borrow, default)]
-    #[schemars(length(min = 1, max = 255))]
-    pub(super) channel: Text<'a>,
-}
-
-/// Count the members of a channel.
-#[derive(Deserialize, JsonSchema)]
-#[schemars(extend("required" = ["channel"]))]
-pub(super) struct PresenceStatsRequest<'a> {
+pub(super) struct ChannelRequest<'a> {
     /// The channel.
     #[serde(borrow, default)]
     #[schemars(length(min = 1, max = 255))]

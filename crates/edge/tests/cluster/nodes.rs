@@ -1,11 +1,9 @@
 //! Nodes over a Redis: how they are set up, and what they say of it.
 
-use std::time::Duration;
-
 use engine::NamespaceConfig;
 use model::Period;
 use serde_json::{Value, json};
-use testkit::{eventually, holds_within, http};
+use testkit::{PATIENCE, eventually, holds_within, http};
 
 use crate::edge::{API_KEY, Running, Setup, edge};
 
@@ -68,13 +66,13 @@ pub(crate) fn readiness(node: &Running) -> Readiness {
 
 /// Waits until a node's words on its broker contain these.
 pub(crate) fn says(node: &Running, words: &str) {
-    let said = holds_within(Duration::from_secs(10), || readiness(node).broker.contains(words));
+    let said = holds_within(PATIENCE, || readiness(node).broker.contains(words));
     assert!(said, "`{words}` is not in `{}`", readiness(node).broker);
 }
 
 /// Waits until a family of metrics adds up to a value: a node counts what its broker does now and then.
 pub(crate) fn adds_up(node: &Running, family: &str, value: f64) {
-    let settled = holds_within(Duration::from_secs(10), || node.metrics().sum(family) == value);
+    let settled = holds_within(PATIENCE, || node.metrics().sum(family) == value);
     assert!(settled, "{family} is {}, not {value}", node.metrics().sum(family));
 }
 

@@ -1,13 +1,11 @@
 //! Redis turns the node away: operators are told which setting or permission it takes.
 
-use std::process::Command;
-
 use model::Secret;
 use serde_json::json;
-use testkit::redis::{Options, Server};
-use testkit::{Process, example};
+use testkit::Process;
+use testkit::redis::{Options, Server, old_server};
 
-use crate::edge::Setup;
+use crate::edge::{Setup, faulty};
 use crate::follower::Follower;
 use crate::nodes::{becomes_up, node, publish, readiness, says};
 use crate::user::User;
@@ -36,7 +34,7 @@ fn a_command_that_the_user_may_not_use_is_named_with_the_words_to_add() {
     ] {
         let user = format!("app on >right {LEAST} -{command}");
         let server = Server::start(&Options::new().user(&user).user("default off"));
-        let node = Process::start(&mut of_user(&server)).expect("a process");
+        let node = logged(&server.url());
         node.line("command connection made");
         let mut alice = User::connect(node.address("public"), edge::NATIVE_PATH, "alice");
         let reply = alice.ask(asked);
@@ -45,6 +43,16 @@ fn a_command_that_the_user_may_not_use_is_named_with_the_words_to_add() {
         assert!(line.contains(&format!("+{command} ~fanfare:* &fanfare:*")), "{line}");
         assert!(!node.log().contains("right"), "{}", node.log());
     }
+}
+
+#[test]
+fn a_redis_that_is_too_old_is_told_by_its_version() {
+    const TOLD: &str = "Redis 6.2 is too old: 7.0 or newer is needed";
+    let line = logged(&old_server()).line(TOLD);
+    assert!(line.contains(" WARN "), "{line}");
+    let node = node(&old_server()).start();
+    says(&node, TOLD);
+    assert_eq!(readiness(&node).status, 503);
 }
 
 #[test]
@@ -71,18 +79,7 @@ fn of(password: &'static str, server: &Server) -> Setup {
 }
 
 /// A node whose log can be read.
-fn of_user(server: &Server) -> Command {
-    let mut command = Command::new(example("faulty"));
-    command.envs([
-        ("FANFARE__WORKERS", "1"),
-        ("FANFARE__PUBLIC__ADDRESS", "127.0.0.1:0"),
-        ("FANFARE__INTERNAL__ADDRESS", "127.0.0.2:0"),
-        ("FANFARE__TOKEN__HMAC_SECRET", "a secret of thirty-two bytes or more"),
-        ("FANFARE__CHANNELS__CLIENT_SUBSCRIBE", "true"),
-        ("FANFARE__CHANNELS__CLIENT_PUBLISH", "true"),
-        ("FANFARE__REDIS__URL", &server.url()),
-        ("FANFARE__REDIS__USERNAME", "app"),
-        ("FANFARE__REDIS__PASSWORD", "right"),
-    ]);
-    command
+fn logged(url: &str) -> Process {
+    let login = [("FANFARE__REDIS__USERNAME", "app"), ("FANFARE__REDIS__PASSWORD", "right")];
+    Process::start(faulty().env("FANFARE__REDIS__URL", url).envs(login)).expect("a process")
 }

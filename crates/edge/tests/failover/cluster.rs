@@ -1,18 +1,18 @@
 //! Redis Cluster with sharded pub/sub: channels of all primaries, slots that move, primaries that die.
 
 use serde_json::{Value, json};
-use testkit::eventually;
 use testkit::redis::{Cluster, Options};
 
 use crate::edge::Running;
 use crate::follower::Follower;
 use crate::load::Load;
 use crate::nodes::{ask, pair, publish};
+use crate::replaced::was_heard_or_told;
 
 #[test]
 fn channels_of_every_primary_are_heard_on_both_nodes_whoever_publishes() {
     let cluster = Cluster::start();
-    let nodes = pair(&url(&cluster), 1);
+    let nodes = pair(&cluster.url(), 1);
     for channel in channels(&cluster, "news") {
         let followers = nodes.each_ref().map(|node| Follower::start(node, &channel));
         publish(&nodes[0], &channel, &json!("a"));
@@ -62,7 +62,7 @@ fn nodes_know_each_other_and_list_the_channels_of_all() {
 #[test]
 fn a_slot_that_moves_under_load_costs_nobody_anything() {
     let cluster = Cluster::start();
-    let nodes = pair(&url(&cluster), 1);
+    let nodes = pair(&cluster.url(), 1);
     let (followers, load) = loaded(&nodes, "kept:a");
     let slot = cluster.slot_of("kept:a");
     for _ in 0..3 {
@@ -77,25 +77,13 @@ fn a_slot_that_moves_under_load_costs_nobody_anything() {
 #[test]
 fn a_primary_that_dies_is_replaced_and_nodes_heal() {
     let cluster = Cluster::start_with(&Options::new().append_only());
-    let nodes = pair(&url(&cluster), 1);
+    let nodes = pair(&cluster.url(), 1);
     let (followers, load) = loaded(&nodes, "kept:a");
     let others = nodes.each_ref().map(|node| Follower::start(node, "news"));
     cluster.kill_primary(cluster.primary_of_slot(cluster.slot_of("kept:a")));
     load.goes_on_for(100);
     nodes.iter().for_each(crate::nodes::becomes_up);
-    let account = load.end();
-    let &(_, last) = account.acknowledged.last().expect("something was acknowledged");
-    for follower in &followers {
-        eventually("the last one is heard", || {
-            follower.heard().publications.last().is_some_and(|&(offset, _)| offset >= last)
-        });
-        let heard = follower.heard();
-        assert!(heard.oddities.is_empty() && heard.lapses <= 1, "{heard:?}");
-        // What the replica had not got yet is lost, and then that is told.
-        if heard.lapses == 0 {
-            account.is_within(&heard);
-        }
-    }
+    was_heard_or_told(&load.end(), &followers);
     publish(&nodes[0], "news", &json!("after"));
     others.iter().for_each(|other| drop(other.hears(1)));
 }
@@ -105,10 +93,6 @@ fn loaded(nodes: &[Running; 2], channel: &str) -> ([Follower; 2], Load) {
     let load = Load::start(&nodes[0], channel);
     load.goes_on_for(50);
     (followers, load)
-}
-
-fn url(cluster: &Cluster) -> String {
-    format!("redis://{}", cluster.seeds()[..3].join(","))
 }
 
 /// One channel for each primary.

@@ -16,6 +16,7 @@ mod minute;
 #[expect(dead_code, reason = "of what is asked of a node, other binaries use more")]
 #[path = "../cluster/nodes.rs"]
 mod nodes;
+mod replaced;
 mod sentinels;
 #[expect(dead_code, reason = "of what a user does, other binaries use more")]
 #[path = "../it/user.rs"]

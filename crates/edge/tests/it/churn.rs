@@ -1,10 +1,11 @@
 //! Connections that come and leave, in every way at once: nothing of them stays behind.
 
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use testkit::{Churn, Metrics, Process, eventually, example};
+use testkit::{Churn, Metrics, Process, eventually};
+
+use crate::edge::faulty;
 
 const CONNECTIONS: usize = 3000;
 
@@ -13,11 +14,10 @@ fn nothing_stays_behind_of_connections_that_leave() {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_nanos() as u64;
     println!("seed {seed}");
     for workers in ["1", "4"] {
-        let mut command = Command::new(example("faulty"));
+        let mut command = faulty();
         command.envs([
             ("FANFARE__WORKERS", workers),
             ("FANFARE__PUBLIC__ADDRESS", "0.0.0.0:0"),
-            ("FANFARE__INTERNAL__ADDRESS", "127.0.0.2:0"),
             ("FANFARE__CLIENT__INSECURE", "true"),
             ("FANFARE__CLIENT__PING_INTERVAL", "2s"),
             ("FANFARE__CLIENT__PONG_TIMEOUT", "1s"),

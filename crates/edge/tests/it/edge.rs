@@ -1,6 +1,7 @@
 //! A node inside the test's process: how it is set up, published to and looked at.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use edge::{Composition, Edge, Mode, StartError};
 use engine::{Order, ShardCounters};
 use model::{ChannelName, Period, Secret, UnixTime};
 use serde_json::{Value, json};
-use testkit::{Client, Metrics, eventually, holds_within, http};
+use testkit::{Client, Metrics, eventually, example, holds_within, http};
 
 use crate::user::User;
 
@@ -43,6 +44,24 @@ pub(crate) fn edge() -> Setup {
     config.namespaces.insert("chat".to_owned(), config.channels.clone());
     (config.drain.delay, config.drain.window) = (Period::seconds(0), Period::seconds(0));
     Setup { config, compose: Vec::new() }
+}
+
+/// A node in a process of its own whose parts can fail on request: see the example `faulty`. Its settings are those
+/// of [`edge`], as far as it takes.
+pub(crate) fn faulty() -> Command {
+    let mut command = Command::new(example("faulty"));
+    command.envs([
+        ("FANFARE__WORKERS", "1"),
+        ("FANFARE__PUBLIC__ADDRESS", "127.0.0.1:0"),
+        ("FANFARE__INTERNAL__ADDRESS", "127.0.0.2:0"),
+        ("FANFARE__TOKEN__HMAC_SECRET", SECRET),
+        ("FANFARE__API__KEY", API_KEY),
+        ("FANFARE__CHANNELS__CLIENT_SUBSCRIBE", "true"),
+        ("FANFARE__CHANNELS__CLIENT_PUBLISH", "true"),
+        ("FANFARE__DRAIN__DELAY", "0s"),
+        ("FANFARE__DRAIN__WINDOW", "0s"),
+    ]);
+    command
 }
 
 /// A token for a user, without an end.

@@ -1,13 +1,12 @@
 //! Faults of ours: a panic over one connection costs that connection, a panic of a thread's loop the process.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::ByteSize;
-use testkit::{Client, Echo, PanickyProtocol, Process, Received, example};
+use testkit::{Client, Echo, PanickyProtocol, Process, Received};
 
-use crate::edge::edge;
+use crate::edge::{edge, faulty};
 use crate::user::User;
 
 #[test]
@@ -96,9 +95,8 @@ fn a_panic_of_the_control_thread_ends_the_process() {
 
 #[test]
 fn a_signal_drains_a_process_and_it_ends_well() {
-    let mut node = faulty("");
-    let mut alice = User::new(Client::connect(node.address("public"), edge::NATIVE_PATH));
-    alice.ask("\"connect\":{}");
+    let mut node = Process::start(&mut faulty()).expect("a process");
+    let alice = User::connect(node.address("public"), edge::NATIVE_PATH, "alice");
     node.signal("TERM");
     assert_eq!(alice.into_client().closed(), (3001, "shutdown".to_owned()));
     let status = node.ended_within(testkit::PATIENCE).expect("the process ends");
@@ -111,9 +109,11 @@ fn ends_within_a_second(thread: &str, argument: &str, path: &str, fault: impl Fn
     const ATTEMPTS: usize = 5;
     let mut all_took = Vec::new();
     for _ in 0..ATTEMPTS {
-        let mut node = faulty(argument);
-        let mut alice = User::new(Client::connect(node.address("public"), path));
-        alice.ask("\"connect\":{}");
+        // Names for a backtrace are looked up for longer than all else takes.
+        let mut command = faulty();
+        command.arg(argument).env("RUST_BACKTRACE", "0");
+        let mut node = Process::start(&mut command).expect("a process");
+        let mut alice = User::connect(node.address("public"), path, "alice");
         alice.subscribe("news");
         alice.publish("news", "1");
         assert_eq!(alice.publication().1, "1");
@@ -125,23 +125,10 @@ fn ends_within_a_second(thread: &str, argument: &str, path: &str, fault: impl Fn
         let line = node.line(&format!("fanfare: thread {thread} ended"));
         assert_eq!(line, format!("fanfare: thread {thread} ended: it panicked; the process ends with it"));
         if took < Duration::from_secs(1) {
+            println!("the process ended after {took:?}");
             return;
         }
         all_took.push(took);
     }
     panic!("the process ended after {all_took:?}");
-}
-
-/// A node of which one worker and everything else may fail, in a process of its own.
-pub(crate) fn faulty(argument: &str) -> Process {
-    let mut command = Command::new(example("faulty"));
-    command.arg(argument).envs([
-        ("FANFARE__WORKERS", "1"),
-        ("FANFARE__PUBLIC__ADDRESS", "127.0.0.1:0"),
-        ("FANFARE__INTERNAL__ADDRESS", "127.0.0.2:0"),
-        ("FANFARE__CLIENT__INSECURE", "true"),
-        ("FANFARE__DRAIN__DELAY", "0s"),
-        ("FANFARE__DRAIN__WINDOW", "0s"),
-    ]);
-    Process::start(&mut command).expect("a process")
 }

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::{Client, Process, example, http};
+use testkit::{Client, Process, http};
 
-use crate::edge::{API_KEY, forged_token, subscription_token, token};
+use crate::edge::{API_KEY, faulty, forged_token, subscription_token, token};
 use crate::user::User;
 
 #[test]
@@ -143,19 +143,8 @@ fn talkative(format: &str) -> Process {
 }
 
 fn command(format: &str) -> Command {
-    let mut command = Command::new(example("faulty"));
-    command.envs([
-        ("FANFARE__WORKERS", "1"),
-        ("FANFARE__PUBLIC__ADDRESS", "127.0.0.1:0"),
-        ("FANFARE__INTERNAL__ADDRESS", "127.0.0.2:0"),
-        ("FANFARE__TOKEN__HMAC_SECRET", "a secret of thirty-two bytes or more"),
-        ("FANFARE__API__KEY", API_KEY),
-        ("FANFARE__CHANNELS__CLIENT_SUBSCRIBE", "true"),
-        ("FANFARE__CHANNELS__CLIENT_PUBLISH", "true"),
-        ("FANFARE__DRAIN__DELAY", "0s"),
-        ("FANFARE__DRAIN__WINDOW", "0s"),
-        ("FANFARE__LOG__FORMAT", format),
-    ]);
+    let mut command = faulty();
+    command.env("FANFARE__LOG__FORMAT", format);
     command
 }
 

@@ -5,10 +5,9 @@ use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::{Client, FaultyBroker, Received, eventually, http};
+use testkit::{Client, FaultyBroker, Process, Received, eventually, http};
 
-use crate::edge::{Running, edge};
-use crate::faults::faulty;
+use crate::edge::{Running, edge, faulty};
 use crate::logs;
 use crate::user::User;
 
@@ -169,7 +168,7 @@ fn who_does_not_close_is_reset(edge: &Running) {
 
 /// The process is judged by its threads: whoever asks is answered by one that works.
 fn a_thread_that_hangs_is_not_live() {
-    let node = faulty("");
+    let node = Process::start(&mut faulty()).expect("a process");
     let internal = node.address("internal");
     let live = || {
         let answer = http::get(internal, "/livez").expect("an answer");
@@ -179,8 +178,7 @@ fn a_thread_that_hangs_is_not_live() {
         let failing = failing.filter_map(|check| check["name"].as_str().map(str::to_owned));
         (answer.status, failing.collect::<Vec<String>>())
     };
-    let mut alice = User::new(Client::connect(node.address("public"), edge::NATIVE_PATH));
-    alice.ask("\"connect\":{}");
+    let mut alice = User::connect(node.address("public"), edge::NATIVE_PATH, "alice");
     assert_eq!(live(), (200, vec![]));
     let begun = Instant::now();
     alice.send("{\"id\":9,\"publish\":{\"channel\":\"hang\",\"data\":1}}");

@@ -89,27 +89,21 @@ impl Options {
 }
 
 /// The `valkey-server` to test with, version 8 or newer: `VALKEY_SERVER`, the one in the path, or what
-/// `conformance/redis/install.sh` has unpacked. None only where `FANFARE_ALLOW_SKIP=1` permits to go on
-/// without.
+/// `conformance/redis/install.sh` has unpacked. There is no going on without.
 ///
 /// # Panics
-/// When there is none otherwise.
-pub fn valkey() -> Option<PathBuf> {
+/// When there is none.
+pub fn valkey() -> PathBuf {
     if let Some(path) = std::env::var_os("VALKEY_SERVER").map(PathBuf::from) {
         assert!(
             serves(&path),
             "VALKEY_SERVER names no valkey-server of version 8 or newer: {}",
             path.display()
         );
-        return Some(path);
+        return path;
     }
     let found = [Some(PathBuf::from("valkey-server")), unpacked()].into_iter().flatten().find(serves);
-    let skips = std::env::var("FANFARE_ALLOW_SKIP").is_ok_and(|value| value == "1");
-    assert!(
-        found.is_some() || skips,
-        "no valkey-server: run conformance/redis/install.sh, or set VALKEY_SERVER"
-    );
-    found
+    found.expect("no valkey-server: run conformance/redis/install.sh, or set VALKEY_SERVER")
 }
 
 /// Where the script of the same purpose puts it.

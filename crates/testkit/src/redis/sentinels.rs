@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::options::Options;
-use super::server::{Role, Server, field_of};
+use super::server::{ADMIN, ADMIN_PASSWORD, Role, Server, field_of};
 use crate::wait::{eventually, holds_within};
 
 const SERVERS: usize = 3;
@@ -42,6 +42,8 @@ impl Sentinels {
         let sentinel = Options::new()
             .binary(options.binary.clone())
             .set("sentinel", &format!("monitor {MASTER_NAME} 127.0.0.1 {port} {QUORUM}"))
+            .set("sentinel", &format!("auth-user {MASTER_NAME} {ADMIN}"))
+            .set("sentinel", &format!("auth-pass {MASTER_NAME} {ADMIN_PASSWORD}"))
             .set("sentinel", &format!("down-after-milliseconds {MASTER_NAME} 1000"))
             .set("sentinel", &format!("failover-timeout {MASTER_NAME} 5000"));
         let sentinels = (0..SENTINELS).map(|_| Server::start_as(Role::Sentinel, &sentinel)).collect();
@@ -54,6 +56,11 @@ impl Sentinels {
     /// The sentinels' addresses, `127.0.0.1:26379` for example.
     pub fn addresses(&self) -> Vec<String> {
         self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect()
+    }
+
+    /// The address for a client, without credentials.
+    pub fn url(&self) -> String {
+        format!("redis+sentinel://{}/{MASTER_NAME}", self.addresses().join(","))
     }
 
     /// The name under which sentinels know the primary.
@@ -87,6 +94,25 @@ impl Sentinels {
                 sentinel.command_if_prompt(&["SENTINEL", "FAILOVER", MASTER_NAME]).as_deref() == Some("OK")
             })
         });
+    }
+
+    /// Cuts the replicas off: what is written from now on, they do not have when they take over.
+    ///
+    /// # Panics
+    /// When they do not run.
+    pub fn cut_off_replicas(&self) {
+        let primary = self.primary.load(Ordering::Relaxed);
+        let replicas = || self.servers.iter().enumerate().filter(|&(index, _)| index != primary);
+        replicas().for_each(|(_, replica)| replica.pause());
+        // What is on its way to them is little, and what they miss begins here.
+        self.primary().command(&["CLIENT", "KILL", "TYPE", "replica"]);
+    }
+
+    /// Kills the primary, and lets the replicas go on that were cut off.
+    pub fn kill_primary(&self) {
+        let primary = self.primary.load(Ordering::Relaxed);
+        self.servers[primary].kill();
+        self.servers.iter().filter(|server| server.is_running()).for_each(Server::resume);
     }
 
     /// Waits until sentinels name another primary than the one last seen, and it serves.

@@ -21,8 +21,8 @@ const STARTS_MAX: usize = 5;
 /// How long a server in good health takes for one answer.
 const PROMPT: Duration = Duration::from_millis(500);
 /// The user as whom tests give commands: always there, whatever the server's own users may do.
-const ADMIN: &str = "testkit";
-const ADMIN_PASSWORD: &str = "testkit-password";
+pub(super) const ADMIN: &str = "testkit";
+pub(super) const ADMIN_PASSWORD: &str = "testkit-password";
 /// How one server becomes that user of another one, to move keys.
 pub(super) const ADMIN_CREDENTIALS: [&str; 3] = ["AUTH2", ADMIN, ADMIN_PASSWORD];
 
@@ -246,8 +246,9 @@ impl Server {
         let mut lines = format!("bind 127.0.0.1\nport {}\nprotected-mode no\n", self.port);
         lines += &format!("dir \"{}\"\n", self.directory.path().display());
         if self.role == Role::Server {
-            // Whoever wants copies on disk says so; replicas are to be in sync at once.
+            // Whoever wants copies on disk says so; replicas are to be in sync at once, whatever users may do.
             lines += "save \"\"\nenable-debug-command yes\nrepl-diskless-sync-delay 0\n";
+            lines += &format!("masteruser {ADMIN}\nmasterauth {ADMIN_PASSWORD}\n");
         }
         lines += &format!("user {ADMIN} on >{ADMIN_PASSWORD} ~* &* +@all\n");
         if let Some(certificates) = &self.certificates {

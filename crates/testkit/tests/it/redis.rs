@@ -159,14 +159,24 @@ fn tls_is_served_with_certificates_of_an_authority() {
 
 #[test]
 fn valkey_serves_as_redis_does() {
-    // None only where a developer chose to go on without.
-    let Some(path) = valkey() else { return };
-    let server = Server::start(&Options::new().binary(Binary::Valkey(path)).tls());
+    let server = Server::start(&Options::new().binary(Binary::Valkey(valkey())).tls());
     assert_eq!(server.info("server_name"), "valkey");
     assert_eq!(server.command(&["EVAL", "return 'script'", "0"]), "script");
     assert!(ping_by_tls(&server, "127.0.0.1", None));
     server.restart();
     assert_eq!(server.command(&["PING"]), "PONG");
+}
+
+#[test]
+fn without_valkey_its_tests_fail_whatever_may_be_left_out() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "redis::valkey_serves_as_redis_does"]).env("FANFARE_ALLOW_SKIP", "1");
+    for variable in ["VALKEY_SERVER", "FANFARE_CI_CACHE", "XDG_CACHE_HOME", "HOME", "PATH"] {
+        command.env_remove(variable);
+    }
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && told.contains("conformance/redis/install.sh"), "{told}");
 }
 
 #[test]
