@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use broker::{Broker, BrokerEvent, PublishTerms, Ticket};
 use model::{
-    ChannelName, ClientInfo, HistoryRange, HistoryRules, Moment, Movement, Now, Position, Publication,
+    ChannelName, ClientInfo, HistoryRange, HistoryRules, Mark, Moment, Movement, Now, Position, Publication,
     Refusal,
 };
 use tokio::task::JoinSet;
@@ -174,8 +174,15 @@ impl Broker for RedisBroker {
         self.board.ask(ticket, channel, Task::Remove);
     }
 
-    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position) {
-        self.board.ask(ticket, channel, Task::Renew { rules, found });
+    fn renew_epoch(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        rules: HistoryRules,
+        last: Position,
+        mark: Option<Mark>,
+    ) {
+        self.board.ask(ticket, channel, Task::Renew { rules, last, mark });
     }
 
     fn announce(&mut self, channel: &ChannelName, movement: Movement, member: &Arc<ClientInfo>) {

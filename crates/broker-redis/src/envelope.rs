@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use model::limits::{MESSAGE_OVERHEAD_BYTES, NODE_LETTER_BYTES_MAX};
 use model::{
-    ChannelName, ClientId, ClientInfo, Epoch, Moment, Movement, Payload, Position, Publication, RawJson, Tags,
+    ChannelName, ClientId, ClientInfo, Epoch, Mark, Marks, Moment, Movement, Payload, Position, Publication,
+    RawJson, Tags,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -21,6 +22,8 @@ const MAGIC: u8 = 0xfa;
 /// The newest version; there is no other so far.
 pub(crate) const VERSION: u8 = 1;
 const POSITION_BYTES: usize = 12;
+/// Of the mark and the one before it.
+const MARKS_BYTES: usize = 8;
 /// Which movement it is.
 const JOIN: u8 = 1;
 const LEAVE: u8 = 2;
@@ -38,6 +41,8 @@ mod field {
     pub(super) const SIGNATURE: u8 = 7;
     /// Somebody came or went: there is no payload, and the publisher is who did.
     pub(super) const MOVEMENT: u8 = 8;
+    /// What tells a publication with a position apart.
+    pub(super) const MARKS: u8 = 9;
 }
 
 /// How a node reads and writes envelopes.
@@ -73,6 +78,8 @@ pub(crate) enum Content {
 pub(crate) struct Opened {
     /// Its place in the channel's history, if it has one.
     pub(crate) position: Option<Position>,
+    /// What tells it apart there.
+    pub(crate) marks: Marks,
     /// There is no envelope: a bare Redis command published it.
     pub(crate) is_plain: bool,
     /// When the node that took it on did so, in microseconds since 1970 on that node's clock.
@@ -168,9 +175,9 @@ pub(crate) fn open_kept(
     channel: &ChannelName,
     bytes: &[u8],
     arrived: Moment,
-) -> Result<Publication, Malformed> {
+) -> Result<(Marks, Publication), Malformed> {
     match open(terms, channel, bytes, arrived)? {
-        Content::Publication(opened) => Ok(opened.publication),
+        Content::Publication(opened) => Ok((opened.marks, opened.publication)),
         Content::Movement(..) => Err(Malformed::Field),
     }
 }
@@ -194,7 +201,9 @@ pub(crate) fn open(
             let payload = payload(plain, payload_bytes_max)?;
             let publication =
                 Publication { payload, publisher: None, tags: Tags::default(), accepted: arrived };
-            let opened = Opened { position: None, is_plain: true, accepted_unix_micros: None, publication };
+            let marks = Marks::default();
+            let opened =
+                Opened { position: None, marks, is_plain: true, accepted_unix_micros: None, publication };
             return Ok(Content::Publication(opened));
         }
     };
@@ -209,6 +218,7 @@ pub(crate) fn open(
         return movement(which, &fields, payload_bytes_max);
     }
     let position = fields.known(field::POSITION).map(position).transpose()?;
+    let marks = fields.known(field::MARKS).map(marks).transpose()?.unwrap_or_default();
     let payload = payload(fields.known(field::PAYLOAD).ok_or(Malformed::Field)?, payload_bytes_max)?;
     let tags = fields.known(field::TAGS).map(|bytes| tags(bytes, payload_bytes_max)).transpose()?;
     let publisher =
@@ -225,7 +235,7 @@ pub(crate) fn open(
         tags: tags.unwrap_or_default(),
         accepted: arrived,
     };
-    Ok(Content::Publication(Opened { position, is_plain: false, accepted_unix_micros, publication }))
+    Ok(Content::Publication(Opened { position, marks, is_plain: false, accepted_unix_micros, publication }))
 }
 
 fn movement(which: &[u8], fields: &Fields<'_>, payload_bytes_max: usize) -> Result<Content, Malformed> {
@@ -251,7 +261,8 @@ fn is_genuine(
         let of_nodes = [field::PUBLISHER, field::ORIGIN, field::MOVEMENT];
         return signing.accepts_unsigned(channel) && of_nodes.iter().all(|id| fields.known(*id).is_none());
     };
-    let covered = each_field(whole).filter(|field| ![field::POSITION, field::SIGNATURE].contains(&field.id));
+    let uncovered = [field::POSITION, field::MARKS, field::SIGNATURE];
+    let covered = each_field(whole).filter(|field| !uncovered.contains(&field.id));
     let covered = covered.map(|field| field.whole);
     signing.holds(found, channel, version, covered)
 }
@@ -271,6 +282,14 @@ fn position(bytes: &[u8]) -> Result<Position, Malformed> {
         0 => Err(Malformed::Field),
         epoch => Ok(Position { epoch: Epoch::new(epoch), offset: u64::from_be_bytes(*offset) }),
     }
+}
+
+fn marks(bytes: &[u8]) -> Result<Marks, Malformed> {
+    let Ok([a, b, c, d, previous @ ..]) = <[u8; MARKS_BYTES]>::try_from(bytes) else {
+        return Err(Malformed::Field);
+    };
+    let mark = |bytes| Mark::new(u32::from_be_bytes(bytes));
+    Ok(Marks { own: mark([a, b, c, d]), previous: mark(previous) })
 }
 
 fn tags(bytes: &[u8], bytes_max: usize) -> Result<Tags, Malformed> {

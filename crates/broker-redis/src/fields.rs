@@ -3,7 +3,7 @@
 use crate::malformed::Malformed;
 
 /// Ids below it are known.
-pub(crate) const KNOWN: usize = 9;
+pub(crate) const KNOWN: usize = 10;
 /// Fields of one envelope, unknown ones included.
 const FIELDS_MAX: usize = 32;
 const FIELD_HEAD_BYTES: usize = 5;

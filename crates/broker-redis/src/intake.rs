@@ -153,8 +153,8 @@ fn published(
                 counters.clock_skews += u64::from(micros.is_none());
                 counters.latency.observe(Duration::from_micros(micros.unwrap_or(0)));
             }
-            let (position, is_plain, publication) = (opened.position, opened.is_plain, opened.publication);
-            Some(BrokerEvent::Publication { channel, position, is_plain, publication })
+            let envelope::Opened { position, marks, is_plain, publication, .. } = opened;
+            Some(BrokerEvent::Publication { channel, position, marks, is_plain, publication })
         }
         Err(reason) => {
             dropped(board, &channel, reason);

@@ -6,7 +6,7 @@ pub const NAME: &str = "fanfare";
 
 /// The library's number, which the function `fanfare_library` answers. A node loads its library only where
 /// there is none or one with a lower number.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The library's text, for `FUNCTION LOAD`.
 pub const FUNCTIONS: &str = concat!(
@@ -47,13 +47,15 @@ macro_rules! function {
 /// of its idempotency key or version; zeros stand for no position.
 pub const PUBLISH: Function = function!("fanfare.lua", "fanfare_publish");
 
-/// Reads a history: size, TTL, meta TTL, since, limit, reverse. Answers epoch and top, then offsets and bodies.
+/// Reads a history: size, TTL, meta TTL, since, limit, reverse. Answers epoch, top and its mark, then offsets and
+/// bodies.
 pub const READ: Function = function!("fanfare.lua", "fanfare_read");
 
 /// Drops what is kept of a history. Answers whether anything was.
 pub const REMOVE: Function = function!("fanfare.lua", "fanfare_remove");
 
-/// Begins a new epoch unless the position is another: epoch, offset, size, TTL, meta TTL. Answers epoch and top.
+/// Begins a new epoch where what was handed out is lost: its epoch, offset and mark, size, TTL, meta TTL. Answers
+/// epoch, top and its mark.
 pub const RENEW: Function = function!("fanfare.lua", "fanfare_renew");
 
 /// Makes a client a member, or keeps it one: TTL, client, user, what is shown of it. Answers whether it was none,

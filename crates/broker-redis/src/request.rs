@@ -2,7 +2,7 @@
 
 use broker::{BrokerEvent, PublishTerms, Ticket};
 use model::{
-    ChannelName, Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Moment, Position, limits,
+    ChannelName, Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Mark, Moment, Position, limits,
 };
 use redis::{Cmd, Value};
 
@@ -26,7 +26,7 @@ pub(crate) enum Task {
     /// To drop a history.
     Remove,
     /// To begin a new epoch.
-    Renew { rules: HistoryRules, found: Position },
+    Renew { rules: HistoryRules, last: Position, mark: Option<Mark> },
     /// About who is there.
     Visit(Visit),
 }
@@ -143,8 +143,9 @@ impl Request {
                 command.arg(since).arg(limit).arg(u8::from(range.reverse));
             }
             Task::Remove => {}
-            Task::Renew { rules, found } => {
-                command.arg(found.epoch.number()).arg(found.offset);
+            Task::Renew { rules, last, mark } => {
+                let mark = mark.map_or(0, Mark::number);
+                command.arg(last.epoch.number()).arg(last.offset).arg(mark);
                 by_rules(*rules, &mut command);
             }
             Task::Visit(visit) => visit.write_args(&mut command),
@@ -172,16 +173,19 @@ impl Request {
             }
             (Task::Remove, Value::Int(_)) => BrokerEvent::Removed { ticket, outcome: Ok(()) },
             (Task::Read { .. } | Task::Renew { .. }, Value::Array(parts)) => {
-                let (head, entries) = parts.split_at_checked(2)?;
+                let (head, entries) = parts.split_at_checked(3)?;
                 let epoch = u32::try_from(number(&head[0])?).ok()?;
                 let top = Position { epoch: Epoch::new(epoch), offset: number(&head[1])? };
-                let mut page = HistoryPage { top, entries: Vec::with_capacity(entries.len() / 2) };
+                let mark = Mark::new(u32::try_from(number(&head[2])?).ok()?);
+                let mut page = HistoryPage { top, mark, entries: Vec::with_capacity(entries.len() / 2) };
                 for entry in entries.chunks_exact(2) {
                     let (offset, Value::BulkString(body)) = (number(&entry[0])?, &entry[1]) else {
                         return None;
                     };
                     match envelope::open_kept(terms, &self.channel, body, now) {
-                        Ok(publication) => page.entries.push(HistoryEntry { offset, publication }),
+                        Ok((marks, publication)) => {
+                            page.entries.push(HistoryEntry { offset, marks, publication });
+                        }
                         Err(reason) => malformed(reason),
                     }
                 }

@@ -11,7 +11,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use model::{
-    ChannelName, ClientInfo, HistoryRange, HistoryRules, Moment, Movement, Now, Position, Publication,
+    ChannelName, ClientInfo, HistoryRange, HistoryRules, Mark, Moment, Movement, Now, Position, Publication,
     Refusal, limits,
 };
 
@@ -44,7 +44,7 @@ enum Asked {
     Publish { ticket: Ticket, channel: ChannelName, publication: Publication, terms: PublishTerms },
     Read { ticket: Ticket, channel: ChannelName, rules: HistoryRules, range: HistoryRange },
     Remove { ticket: Ticket, channel: ChannelName },
-    Renew { ticket: Ticket, channel: ChannelName, rules: HistoryRules, found: Position },
+    Renew { ticket: Ticket, channel: ChannelName, rules: HistoryRules, last: Position, mark: Option<Mark> },
     Announce { channel: ChannelName, movement: Movement, member: Arc<ClientInfo> },
 }
 
@@ -87,8 +87,8 @@ impl MemoryBroker {
                 self.histories.remove(now, &channel);
                 BrokerEvent::Removed { ticket, outcome: Ok(()) }
             }
-            Asked::Renew { ticket, channel, rules, found } => {
-                let outcome = self.histories.renew_epoch(now, &channel, rules, found);
+            Asked::Renew { ticket, channel, rules, last, mark } => {
+                let outcome = self.histories.renew_epoch(now, &channel, rules, (last, mark));
                 BrokerEvent::Read { ticket, outcome }
             }
             Asked::Announce { channel, movement, member } => {
@@ -128,7 +128,8 @@ impl MemoryBroker {
             self.repeats.remember(self.now, print, position);
         }
         if self.joined.contains(&channel) {
-            let event = BrokerEvent::Publication { channel, position, is_plain: false, publication };
+            let marks = position.map(history::marks).unwrap_or_default();
+            let event = BrokerEvent::Publication { channel, position, marks, is_plain: false, publication };
             self.events.push_back(event);
         }
         Ok(position)
@@ -163,8 +164,15 @@ impl Broker for MemoryBroker {
         self.asked.push_back(Asked::Remove { ticket, channel: channel.clone() });
     }
 
-    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position) {
-        self.asked.push_back(Asked::Renew { ticket, channel: channel.clone(), rules, found });
+    fn renew_epoch(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        rules: HistoryRules,
+        last: Position,
+        mark: Option<Mark>,
+    ) {
+        self.asked.push_back(Asked::Renew { ticket, channel: channel.clone(), rules, last, mark });
     }
 
     fn announce(&mut self, channel: &ChannelName, movement: Movement, member: &Arc<ClientInfo>) {

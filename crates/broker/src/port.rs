@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    ChannelName, ClientInfo, HistoryPage, HistoryRange, HistoryRules, Movement, Now, Position, Publication,
-    Refusal,
+    ChannelName, ClientInfo, HistoryPage, HistoryRange, HistoryRules, Mark, Marks, Movement, Now, Position,
+    Publication, Refusal,
 };
 
 /// The sequencer's number for something whose outcome it awaits.
@@ -60,10 +60,17 @@ pub trait Broker {
     /// Drops what is kept of a channel; its epoch and top stay. Answered by [`BrokerEvent::Removed`].
     fn remove_history(&mut self, ticket: Ticket, channel: &ChannelName);
 
-    /// Begins a new epoch unless the present position is another than `found`: what was handed out beyond it
-    /// is lost, and its offsets must not be given to other publications. Answered by [`BrokerEvent::Read`],
-    /// with the top alone.
-    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position);
+    /// Begins a new epoch where the present one has lost what was handed out: it does not reach up to `last`, or
+    /// has another publication there than the one with `mark`. Answered by [`BrokerEvent::Read`], with the top
+    /// alone, whether it was the present epoch's.
+    fn renew_epoch(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        rules: HistoryRules,
+        last: Position,
+        mark: Option<Mark>,
+    );
 
     /// Tells a channel's subscribers that somebody came or went; has no position, and no answer.
     fn announce(&mut self, channel: &ChannelName, movement: Movement, member: &Arc<ClientInfo>);
@@ -99,6 +106,8 @@ pub enum BrokerEvent {
         channel: ChannelName,
         /// Its place in the channel's history, if it has one.
         position: Option<Position>,
+        /// What tells it apart, if it has a place there.
+        marks: Marks,
         /// Published by somebody who cannot give it a position, like a bare Redis command.
         is_plain: bool,
         /// The publication.

@@ -94,6 +94,7 @@ impl Sources {
         shards.iter().for_each(|shard| total.merge(shard));
         let mut families = self.of_node();
         families.extend(of_connections(&total));
+        families.extend(of_presence(node));
         families.extend(of_commands(&total));
         families.extend(self.of_publications(&total, node));
         families.extend(of_outboxes(&total));
@@ -178,6 +179,22 @@ impl Sources {
             ),
         ]
     }
+}
+
+fn of_presence(node: &NodeCounters) -> Vec<Family> {
+    let waiting =
+        gauge("fanfare_presence_waiting", "Members of whom the presence is yet to be told something.");
+    let refused =
+        counter("fanfare_presence_refused_total", "Calls that the presence refused, by what became of them.");
+    let hushed = counter(
+        "fanfare_movements_hushed_total",
+        "Joins and leaves not told because a channel has too many members.",
+    );
+    vec![
+        waiting.value(&[], node.visits),
+        refused.values("outcome", ["repeated", "dropped"], node.visits_refused),
+        hushed.value(&[], node.movements_hushed),
+    ]
 }
 
 fn of_connections(total: &ShardCounters) -> Vec<Family> {

@@ -149,8 +149,8 @@ impl Channels {
         }
         let first = Group { variant, hears: false, members: Members::None };
         let standing = Standing::Joining(Vec::new());
-        let (name_of_its_own, others) = (name.clone(), Vec::new());
-        let channel = Channel { name: name_of_its_own, standing, last: None, pins: 1, first, others };
+        let channel =
+            Channel { name: name.clone(), standing, last: None, pins: 1, first, others: Vec::new() };
         let index = self.channels.insert(channel);
         let (channels, hasher) = (&self.channels, &self.hasher);
         let rehash =

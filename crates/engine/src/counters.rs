@@ -71,6 +71,10 @@ pub struct NodeCounters {
     pub unplaced: u64,
     /// Movements that were not told because the channel has too many members.
     pub movements_hushed: u64,
+    /// Calls to the presence that wait or are under way.
+    pub visits: u64,
+    /// Those that were refused: made again, dropped.
+    pub visits_refused: [u64; 2],
     /// Repairs of channels whose publications did not follow each other, by [`RepairOutcome::index`].
     pub repairs: [u64; RepairOutcome::LABELS.len()],
     /// Channels whose publications are held back until they follow each other again.

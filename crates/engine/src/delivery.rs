@@ -18,7 +18,7 @@ pub struct Delivery {
     pub position: Option<Position>,
     /// What was published.
     pub publication: Publication,
-    frames: Box<[OnceLock<Bytes>]>,
+    frames: Frames,
 }
 
 /// That somebody came to a channel or went, for every worker that has subscribers who want to know.
@@ -26,8 +26,11 @@ pub struct MovementNotice {
     channel: ChannelName,
     movement: Movement,
     member: Arc<ClientInfo>,
-    frames: Box<[OnceLock<Bytes>]>,
+    frames: Frames,
 }
+
+/// The bytes in each variant that somebody needed.
+struct Frames(Box<[OnceLock<Bytes>]>);
 
 /// A publication's bytes, and whether this call was the one to make them.
 pub(crate) struct Encoded {
@@ -44,18 +47,17 @@ impl Delivery {
         publication: Publication,
         encoders: &Encoders,
     ) -> Self {
-        let frames = (0..encoders.count()).map(|_| OnceLock::new()).collect();
-        Self { channel, namespace, position, publication, frames }
+        Self { channel, namespace, position, publication, frames: Frames::new(encoders) }
     }
 
     /// The publication in one variant, framing included.
     pub(crate) fn encoded(&self, variant: Variant, encoders: &Encoders) -> Encoded {
         let mut fresh = false;
-        let bytes = self.frames[variant.index()].get_or_init(|| {
+        let bytes = self.frames.of(variant, || {
             fresh = true;
             encoders.of(variant).encode(&self.channel, &self.publication, self.position)
         });
-        Encoded { bytes: bytes.clone(), fresh }
+        Encoded { bytes, fresh }
     }
 }
 
@@ -67,8 +69,7 @@ impl MovementNotice {
         member: Arc<ClientInfo>,
         encoders: &Encoders,
     ) -> Self {
-        let frames = (0..encoders.count()).map(|_| OnceLock::new()).collect();
-        Self { channel, movement, member, frames }
+        Self { channel, movement, member, frames: Frames::new(encoders) }
     }
 
     /// Bytes that it holds, about.
@@ -81,6 +82,16 @@ impl MovementNotice {
     /// The notice in one variant, framing included.
     pub(crate) fn encoded(&self, variant: Variant, encoders: &Encoders) -> Bytes {
         let encode = || encoders.of(variant).encode_movement(&self.channel, self.movement, &self.member);
-        self.frames[variant.index()].get_or_init(encode).clone()
+        self.frames.of(variant, encode)
+    }
+}
+
+impl Frames {
+    fn new(encoders: &Encoders) -> Self {
+        Self((0..encoders.count()).map(|_| OnceLock::new()).collect())
+    }
+
+    fn of(&self, variant: Variant, encode: impl FnOnce() -> Bytes) -> Bytes {
+        self.0[variant.index()].get_or_init(encode).clone()
     }
 }

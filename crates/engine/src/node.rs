@@ -7,8 +7,9 @@ mod presence;
 mod recovery;
 mod repair;
 mod rounds;
+mod visits;
+mod worker;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -19,28 +20,25 @@ use history::Question;
 use model::{ChannelName, Moment, Movement, Now, Position, Publication, Refusal, WorkerId};
 use protocol::Encoders;
 use tokio::sync::oneshot;
+use worker::Worker;
 
 use crate::channels::ChannelKey;
 use crate::counters::NodeCounters;
 use crate::delivery::Delivery;
-use crate::mail::{Entry, InquiryKind, NodeRequest, PublishRequest, Publisher, WorkerMail};
+use crate::mail::{InquiryKind, NodeRequest, PublishRequest, Publisher, WorkerMail};
 use crate::mailbox::Mailbox;
 use crate::rules::{NamespaceId, Rules};
 use crate::slab::Slab;
-
-/// Mail gathered for a worker before it is handed over within one batch of requests.
-const MAIL_BATCH: usize = 256;
 
 /// The state of the broker thread.
 pub struct Node {
     broker: Box<dyn Broker>,
     presence: Box<dyn Presence>,
+    visits: visits::Visits,
     rules: Rules,
     encoders: Encoders,
     workers: Vec<Worker>,
     channels: Slab<Channel>,
-    /// How many of them are of nodes alone.
-    internal: u64,
     index: HashTable<u32>,
     hasher: RandomState,
     /// What the broker is yet to answer.
@@ -58,10 +56,9 @@ enum Awaited {
     Read(Asked, Question),
     History(Box<history::Reader>),
     Removal(oneshot::Sender<Result<(), Refusal>>),
-    Movement(Movement, Box<Entry>),
+    /// A call to the presence, by its place.
+    Visit(u32),
     Inquiry(InquiryKind),
-    /// Whatever comes of it, nobody is told.
-    Nothing,
 }
 
 /// A channel that something was asked about, named so that it cannot be mistaken for a later one in its place.
@@ -80,15 +77,6 @@ enum Answer {
 
 type PublishOutcome = Result<Option<Position>, Refusal>;
 
-struct Worker {
-    mailbox: Arc<Mailbox<WorkerMail>>,
-    /// Mail of this batch; offers carry their bytes.
-    outgoing: Vec<(WorkerMail, Option<usize>)>,
-    /// Channels with history whose publications found no room, and the last one that did not. At most one entry
-    /// for each channel that the worker has.
-    behind: HashMap<ChannelKey, Position>,
-}
-
 #[cfg(test)]
 pub(crate) const CHANNEL_BYTES: usize = crate::slab::place_bytes::<Channel>();
 
@@ -102,15 +90,14 @@ impl Node {
         hasher: RandomState,
     ) -> Self {
         let counters = NodeCounters { publications: vec![[0; 2]; rules.count()], ..Default::default() };
-        let worker = |mailbox| Worker { mailbox, outgoing: Vec::new(), behind: HashMap::new() };
         Self {
             broker,
             presence,
+            visits: visits::Visits::default(),
             rules,
             encoders,
-            workers: workers.into_iter().map(worker).collect(),
+            workers: workers.into_iter().map(Worker::new).collect(),
             channels: Slab::new(),
-            internal: 0,
             index: HashTable::new(),
             hasher,
             awaited: Slab::new(),
@@ -135,8 +122,8 @@ impl Node {
                 NodeRequest::Publish(request) => self.publish(*request),
                 NodeRequest::Recover(request) => self.recover(*request),
                 NodeRequest::History(request) => self.read_history(*request),
-                NodeRequest::Enter(entry) => self.enter(*entry),
-                NodeRequest::Exit(entry) => self.exit(*entry),
+                NodeRequest::Enter(entry) => self.moved(Movement::Join, *entry),
+                NodeRequest::Exit(entry) => self.moved(Movement::Leave, *entry),
                 NodeRequest::Vouch(entries) => self.vouch(entries),
                 NodeRequest::Inquire(inquiry) => self.inquire(*inquiry),
                 NodeRequest::RemoveHistory { channel, reply } => self.remove_history(&channel, reply),
@@ -157,9 +144,9 @@ impl Node {
         }
     }
 
-    /// Whether nothing is awaited of the broker.
+    /// Whether nothing is awaited of the broker, or stands in line for it.
     pub fn is_quiet(&self) -> bool {
-        self.awaited.count() == 0
+        self.awaited.count() == 0 && self.visits.is_idle()
     }
 
     fn join(&mut self, worker: WorkerId, name: ChannelName, key: ChannelKey) {
@@ -181,7 +168,7 @@ impl Node {
         let keeps_history = self.rules.history(namespace).is_some();
         let hash = self.hasher.hash_one(name.as_str());
         self.broker.join(&name);
-        self.internal += u64::from(name.is_internal());
+        self.counters.channels += u64::from(!name.is_internal());
         let channel = Channel::new(name, namespace, keeps_history, Joined::One(worker, key));
         let index = self.channels.insert(channel);
         let (channels, hasher) = (&self.channels, &self.hasher);
@@ -192,7 +179,7 @@ impl Node {
 
     fn release(&mut self, worker: WorkerId, name: &ChannelName, key: ChannelKey) {
         if let Some(worker) = self.workers.get_mut(usize::from(worker.0)) {
-            worker.behind.remove(&key);
+            worker.forget(key);
         }
         let Some(index) = self.find(name) else {
             return;
@@ -207,7 +194,7 @@ impl Node {
             found.remove();
         }
         self.broker.leave(name);
-        self.internal -= u64::from(name.is_internal());
+        self.counters.channels -= u64::from(!name.is_internal());
     }
 
     fn publish(&mut self, request: PublishRequest) {
@@ -217,9 +204,10 @@ impl Node {
     }
 
     fn count(&mut self, reply: oneshot::Sender<NodeCounters>, mailbox_depth: usize) {
-        self.counters.channels = u64::from(self.channels.count()) - self.internal;
         self.counters.mailbox_depth = mailbox_depth as u64;
         self.counters.repairing = self.repairs.count();
+        self.counters.visits = u64::from(self.visits.count());
+        self.counters.visits_refused = [self.visits.counts.repeated, self.visits.counts.dropped];
         // A scrape that gave up no longer listens.
         drop(reply.send(self.counters.clone()));
     }
@@ -231,8 +219,8 @@ impl Node {
                 BrokerEvent::Joined { channel } => self.on_joined(&channel),
                 BrokerEvent::Severed { channel } => self.on_severed(&channel),
                 BrokerEvent::Published { ticket, outcome } => self.on_published(ticket, outcome),
-                BrokerEvent::Publication { channel, position, is_plain, publication } => {
-                    self.on_publication(&channel, position, is_plain, publication);
+                BrokerEvent::Publication { channel, position, marks, is_plain, publication } => {
+                    self.on_publication(&channel, (position, marks), is_plain, publication);
                 }
                 BrokerEvent::Announced { channel, movement, member } => {
                     self.on_announced(&channel, movement, member);
@@ -304,10 +292,7 @@ impl Node {
         let Some(worker) = self.workers.get_mut(usize::from(worker.0)) else {
             return;
         };
-        worker.outgoing.push((mail, bytes));
-        if worker.outgoing.len() >= MAIL_BATCH {
-            self.counters.lost += worker.hand_over();
-        }
+        self.counters.lost += worker.add(mail, bytes);
     }
 
     fn hand_over(&mut self) {
@@ -360,31 +345,4 @@ impl Node {
 /// A question's place and how often it was used before.
 fn ticket(index: u32, generation: u32) -> Ticket {
     Ticket((u64::from(generation) << 32) | u64::from(index))
-}
-
-impl Worker {
-    /// Hands the batch over; returns how many publications without a position found no room, and are lost.
-    fn hand_over(&mut self) -> u64 {
-        let mut lost = 0;
-        for mail in self.mailbox.deliver(&mut self.outgoing) {
-            if let WorkerMail::Publication { channel, delivery } = mail {
-                match delivery.position {
-                    Some(position) => drop(self.behind.insert(channel, position)),
-                    None => lost += 1,
-                }
-            }
-        }
-        lost
-    }
-
-    /// Tells a worker that has caught up which of its channels it missed something of.
-    fn tell_what_is_behind(&mut self) {
-        if self.behind.is_empty() || !self.mailbox.is_relaxed() {
-            return;
-        }
-        let broken = self.behind.drain().map(|(channel, last)| WorkerMail::Broken { channel, last });
-        self.outgoing.extend(broken.map(|mail| (mail, None)));
-        // Answers always find room.
-        drop(self.mailbox.deliver(&mut self.outgoing));
-    }
 }

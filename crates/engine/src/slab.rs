@@ -29,6 +29,12 @@ enum Entry<T> {
     Used(T),
 }
 
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Slab<T> {
     pub(crate) fn new() -> Self {
         Self { chunks: Vec::new(), free: NONE, used: 0 }

@@ -44,6 +44,45 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// Whether it comes right after `last`.
+    pub fn follows(self, last: Self) -> bool {
+        self.epoch == last.epoch && last.offset.checked_add(1) == Some(self.offset)
+    }
+}
+
+/// Tells a publication apart from another one that was given the same number after the first was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(NonZeroU32);
+
+impl Mark {
+    /// A mark from its number; 0 stands for none.
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The number.
+    pub fn number(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// The marks of a publication and of the one before it, as far as they are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Its own.
+    pub own: Option<Mark>,
+    /// That of the publication before it.
+    pub previous: Option<Mark>,
+}
+
+impl Marks {
+    /// Whether the publication before it may be the one with the mark `last`.
+    pub fn follow(self, last: Option<Mark>) -> bool {
+        last.is_none() || self.previous.is_none() || last == self.previous
+    }
+}
+
 /// A position as somebody outside remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Since {
@@ -111,8 +150,21 @@ pub struct HistoryRange {
 pub struct HistoryPage {
     /// Epoch, and the last offset that was given away; both exist from the first question on.
     pub top: Position,
+    /// Mark of the last publication, if it is known.
+    pub mark: Option<Mark>,
     /// What was asked for, in the order asked for.
     pub entries: Vec<HistoryEntry>,
+}
+
+impl HistoryPage {
+    /// Whether the page shows that the publication with a number is another than the one with `mark`.
+    pub fn has_another(&self, offset: u64, mark: Option<Mark>) -> bool {
+        if offset == self.top.offset {
+            return self.mark.is_some() && mark.is_some() && self.mark != mark;
+        }
+        let next = self.entries.iter().find(|entry| entry.offset.checked_sub(1) == Some(offset));
+        next.is_some_and(|next| !next.marks.follow(mark))
+    }
 }
 
 /// A publication in a history.
@@ -120,6 +172,8 @@ pub struct HistoryPage {
 pub struct HistoryEntry {
     /// Its number.
     pub offset: u64,
+    /// What tells it apart from another one with that number.
+    pub marks: Marks,
     /// What was published.
     pub publication: Publication,
 }
@@ -138,6 +192,44 @@ mod tests {
             assert_eq!(Epoch::parse(wrong), None, "{wrong}");
         }
         assert_eq!(size_of::<Option<Position>>(), 16);
+    }
+
+    #[test]
+    fn a_position_follows_the_one_before_it_in_the_same_epoch() {
+        let at = |epoch, offset| Position { epoch: Epoch::new(epoch), offset };
+        assert!(at(7, 1).follows(at(7, 0)));
+        assert!(at(7, u64::MAX).follows(at(7, u64::MAX - 1)));
+        for (position, last) in
+            [((7, 1), (7, 1)), ((7, 0), (7, 1)), ((7, 3), (7, 1)), ((8, 2), (7, 1)), ((7, 0), (7, u64::MAX))]
+        {
+            assert!(!at(position.0, position.1).follows(at(last.0, last.1)), "{position:?} after {last:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_shows_another_publication_where_both_marks_are_known() {
+        let (mine, other) = (Mark::new(1), Mark::new(2));
+        let page = |mark, previous| {
+            let payload = crate::Payload::parse_json(b"1").expect("a payload");
+            let (publisher, tags, accepted) = (None, Default::default(), Default::default());
+            let publication = Publication { payload, publisher, tags, accepted };
+            let entry = HistoryEntry { offset: 4, marks: Marks { own: mark, previous }, publication };
+            HistoryPage { top: Position { epoch: Epoch::new(7), offset: 4 }, mark, entries: vec![entry] }
+        };
+        assert!(page(other, None).has_another(4, mine), "at the top");
+        assert!(page(None, other).has_another(3, mine), "before what was published since");
+        for (page, offset, mark) in [
+            (page(mine, mine), 4, mine),
+            (page(mine, mine), 3, mine),
+            (page(None, None), 4, mine),
+            (page(None, None), 3, mine),
+            (page(other, other), 4, None),
+            (page(other, other), 3, None),
+            (page(other, other), 2, mine),
+            (page(other, other), 5, mine),
+        ] {
+            assert!(!page.has_another(offset, mark), "{page:?} at {offset}, {mark:?}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use channel::{ChannelName, ChannelNameError};
 pub use close::CloseReason;
 pub use histogram::Histogram;
 pub use history::{
-    ClaimedEpoch, Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Position, Since,
+    ClaimedEpoch, Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Mark, Marks, Position, Since,
 };
 pub use ids::{ClientId, ConnectionId, RequestId, WorkerId};
 pub use publication::{ClientInfo, Movement, Payload, PayloadError, Publication, RawJson, Tags};

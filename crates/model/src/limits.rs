@@ -64,6 +64,14 @@ pub const NODE_USERS_COUNTED_MAX: u64 = 10_000;
 pub const PRESENCE_TTL: Duration = Duration::from_secs(60);
 /// How often a node vouches for its members.
 pub const PRESENCE_REFRESH_PERIOD: Duration = Duration::from_secs(27);
+/// Calls to the presence under way at once.
+pub const PRESENCE_CALLS_MAX: usize = 256;
+/// Members of whom the presence is yet to be told something.
+pub const PRESENCE_WAITING_MAX: usize = 262_144;
+/// First pause before the presence is told again what it refused; each further one is twice as long, up to 8 times.
+pub const PRESENCE_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// How often it is told again; by then a member that went is forgotten anyway.
+pub const PRESENCE_REPEATS_MAX: u32 = 10;
 /// Latest time a subscribe is answered.
 pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(3);
 /// Latest time a publish is answered.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, MemoryBroker, PublishTerms, Ticket};
 use model::{
-    ChannelName, ClientInfo, CloseReason, HistoryRange, HistoryRules, Movement, Now, Position, Publication,
+    ChannelName, ClientInfo, CloseReason, HistoryRange, HistoryRules, Mark, Movement, Now, Position,
+    Publication,
 };
 use protocol::{Adapter, Event, Frame, FrameKind, Frames, Protocol, Taken};
 
@@ -153,8 +154,15 @@ impl Broker for FaultyBroker {
         self.0.remove_history(ticket, channel);
     }
 
-    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position) {
-        self.0.renew_epoch(ticket, channel, rules, found);
+    fn renew_epoch(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        rules: HistoryRules,
+        last: Position,
+        mark: Option<Mark>,
+    ) {
+        self.0.renew_epoch(ticket, channel, rules, last, mark);
     }
 
     fn announce(&mut self, channel: &ChannelName, movement: Movement, member: &Arc<ClientInfo>) {

@@ -108,9 +108,13 @@ fn what_has_no_envelope_is_a_payload() {
 #[test]
 fn a_position_comes_first_and_is_of_some_epoch() {
     let at = |epoch: u32, offset: u64| [&epoch.to_be_bytes()[..], &offset.to_be_bytes()].concat();
-    let found = opened(&envelope(&[(0, &at(7, 1 << 40)), (1, b"[1]"), (9, b"later"), (9, b"again")]));
+    let found = opened(&envelope(&[(0, &at(7, 1 << 40)), (1, b"[1]"), (10, b"later"), (10, b"again")]));
     assert_eq!(found.position, Some(Position { epoch: Epoch::new(7), offset: 1 << 40 }));
     assert!(!found.is_plain);
+    assert_eq!(found.marks, Marks::default());
+    let marks: &[u8] = &[0, 0, 1, 2, 0, 0, 0, 0];
+    let found = opened(&envelope(&[(0, &at(7, 1)), (9, marks), (1, b"[1]")]));
+    assert_eq!(found.marks, Marks { own: Mark::new(258), previous: None });
     assert_eq!(refused(&envelope(&[(0, &at(0, 1)), (1, b"[1]")])), Malformed::Field);
     assert_eq!(refused(&envelope(&[(0, &at(7, 1)[1..]), (1, b"[1]")])), Malformed::Field);
 }
@@ -137,9 +141,10 @@ fn a_wrong_envelope_is_told_apart_from_a_wrong_payload() {
         (envelope(&[(1, b"[]"), (4, b"1")]), Malformed::Field),
         (envelope(&[(1, b"[]"), (5, &[b'n'; 65])]), Malformed::Field),
         (envelope(&[(1, b"[]"), (5, b"\xff")]), Malformed::Field),
+        (envelope(&[(1, b"[]"), (9, &[0; 7])]), Malformed::Field),
         (envelope(&[(1, &b"[]"[..])]).repeat(2), Malformed::Truncated),
         (
-            [envelope(&[(1, b"[]")]), envelope(&[(9, &b""[..]); 40])[2..].to_vec()].concat(),
+            [envelope(&[(1, b"[]")]), envelope(&[(10, &b""[..]); 40])[2..].to_vec()].concat(),
             Malformed::TooLarge,
         ),
     ] {
@@ -213,7 +218,7 @@ fn what_is_signed_is_opened_by_whoever_has_the_key() {
     encode_movement(&signs, &news, Movement::Join, &member(), &mut movement);
     let signed = body(&signs, &news);
     let mut placed = signed.clone();
-    placed.splice(2..2, *b"\0\0\0\0\x0c\0\0\0\x07\0\0\0\0\0\0\0\x09");
+    placed.splice(2..2, *b"\0\0\0\0\x0c\0\0\0\x07\0\0\0\0\0\0\0\x09\x09\0\0\0\x08\0\0\0\x01\0\0\0\x02");
     for bytes in [&signed, &movement, &placed] {
         assert_eq!(why(&signs, &news, bytes), None);
         assert_eq!(why(&signing("the next key", KEY), &news, bytes), None, "the keys are being changed");
@@ -333,7 +338,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_opened_or_refused(
         head in prop_oneof![Just(vec![]), Just(vec![MAGIC]), Just(vec![MAGIC, VERSION])],
-        fields in prop::collection::vec((0_u8..10, prop_oneof![json().prop_map(String::into_bytes), any::<Vec<u8>>()]), 0..4),
+        fields in prop::collection::vec((0_u8..11, prop_oneof![json().prop_map(String::into_bytes), any::<Vec<u8>>()]), 0..4),
         rest in any::<Vec<u8>>(),
     ) {
         let mut bytes = head;

@@ -4,10 +4,11 @@
 -- key stand a hash at `PREFIX:meta:NAME` and results at `PREFIX:once:NAME:IDEMPOTENCY-KEY:LENGTH-OF-NAME`.
 -- All that can be wrong is found before the first write.
 
-local VERSION = 1
+local VERSION = 2
 
--- Of the hash: epoch, last offset, history's size, its time and the hash's own in milliseconds, last version.
-local FIELDS = {'e', 't', 's', 'l', 'm', 'v', 've'}
+-- Of the hash: epoch, last offset, history's size, its time and the hash's own in milliseconds, last version,
+-- mark of the last publication.
+local FIELDS = {'e', 't', 's', 'l', 'm', 'v', 've', 'k'}
 local DEFAULTS = {size = 100, ttl = 300000, meta_ttl = 2592000000}
 local SIZE_MAX = 4294967295
 local TTL_MAX = 315360000000
@@ -16,7 +17,8 @@ local ONCE_TTL = 300000
 local ONCE_BYTES_MAX = 4096
 local EPOCH_BYTES_MAX = 255
 local LIMIT_MAX = 1000
-local EPOCHS = 4294967291
+local MARKS = 4294967291
+local NO_MARK = '\0\0\0\0'
 local OFFSET_MAX = 2 ^ 53 - 2
 
 -- What is remembered of a channel.
@@ -36,16 +38,37 @@ local function remembered(channel)
     if not meta.epoch or not meta.top then
       return nil, refusal('the hash beside the history holds what this library did not put there')
     end
+    meta.mark = meta.top > 0 and number_within(found[8] or '', 1, MARKS) or nil
   end
   return meta
 end
 
--- An epoch that another can hardly have: of the microsecond in which it begins.
-local function new_epoch(old)
+-- A number that another epoch or publication can hardly have: of the microsecond in which it begins.
+local function new_mark()
   local time = redis.call('TIME')
-  local epoch = (tonumber(time[1]) * 1000000 + tonumber(time[2])) % EPOCHS + 1
-  if epoch == old then epoch = old % EPOCHS + 1 end
+  return (tonumber(time[1]) * 1000000 + tonumber(time[2])) % MARKS + 1
+end
+
+local function new_epoch(old)
+  local epoch = new_mark()
+  if epoch == old then epoch = old % MARKS + 1 end
   return epoch
+end
+
+-- What stands first in what the history keeps: the publication's mark, and that of the one before it.
+local function marks_of(mark, previous)
+  return field(9, struct.pack('>I4', mark) .. (previous and struct.pack('>I4', previous) or NO_MARK))
+end
+
+-- The mark of what the history has at an offset, if that can be told.
+local function mark_at(channel, meta, offset)
+  if offset == meta.top then return meta.mark end
+  -- The one behind it is kept longer.
+  local id = string.format('%.0f-0', offset + 1)
+  local found = redis.pcall('XRANGE', channel.stream, id, id)
+  local body = not found.err and found[1] and found[1][2][2] or ''
+  local mark = body:sub(3, 7) == '\9\0\0\0\8' and struct.unpack('>I4', body, 12) or 0
+  return mark > 0 and mark or nil
 end
 
 -- What to remember of a history that begins. No version is known of it.
@@ -115,7 +138,7 @@ local function is_outdated(given, meta)
 end
 
 -- Appends to the history; then remembers. Only the first write can fail.
-local function append(channel, meta, rules, writes, body, given)
+local function append(channel, meta, rules, writes, body, mark, given)
   local epoch, offset = meta.epoch or new_epoch(), (meta.top or 0) + 1
   if offset == 1 then
     -- Unlike DEL, HSET fails when memory is short.
@@ -124,7 +147,7 @@ local function append(channel, meta, rules, writes, body, given)
     redis.call('DEL', channel.stream)
   end
   local id = string.format('%.0f-0', offset)
-  local added = redis.pcall('XADD', channel.stream, 'MAXLEN', '=', rules.size, id, 'b', body.head .. body.fields)
+  local added = redis.pcall('XADD', channel.stream, 'MAXLEN', '=', rules.size, id, 'b', body)
   if type(added) == 'table' and added.err then return nil, added end
   if given.version then
     for _, text in ipairs({'v', given.version, 've', given.version_epoch or ''}) do
@@ -132,7 +155,7 @@ local function append(channel, meta, rules, writes, body, given)
     end
   end
   redis.call('HSET', channel.meta, 'e', string.format('%.0f', epoch), 't', string.format('%.0f', offset),
-    unpack(writes))
+    'k', string.format('%.0f', mark), unpack(writes))
   redis.call('PEXPIRE', channel.stream, string.format('%.0f', rules.ttl))
   return {epoch, offset}
 end
@@ -160,10 +183,12 @@ local function fanfare_publish(keys, args)
   if is_outdated(given, meta) then return {meta.epoch or 0, meta.top or 0, 1} end
   local reply, place = {0, 0}, ''
   if rules.size > 0 then
-    reply, wrong = append(channel, meta, rules, writes, body, given)
+    local mark = new_mark()
+    local marks = marks_of(mark, meta.mark)
+    reply, wrong = append(channel, meta, rules, writes, body.head .. marks .. body.fields, mark, given)
     if wrong then return wrong end
     place = struct.pack('>I4', reply[1]) .. struct.pack('>I4', math.floor(reply[2] / 4294967296))
-    place = field(0, place .. struct.pack('>I4', reply[2] % 4294967296))
+    place = field(0, place .. struct.pack('>I4', reply[2] % 4294967296)) .. marks
   elseif #writes > 0 then
     redis.call('HSET', channel.meta, unpack(writes))
   end
@@ -222,7 +247,7 @@ local function fanfare_read(keys, args)
   end
   if is_new then redis.call('DEL', channel.stream) end
   redis.call('PEXPIRE', channel.meta, string.format('%.0f', rules.meta_ttl))
-  return {meta.epoch, meta.top, unpack(entries)}
+  return {meta.epoch, meta.top, meta.mark or 0, unpack(entries)}
 end
 
 local function fanfare_remove(keys, args)
@@ -240,22 +265,28 @@ local function fanfare_renew(keys, args)
   local channel, meta, rules, writes, wrong
   channel, wrong = channel_of(keys)
   if wrong then return wrong end
-  if #args ~= 5 then return refusal('renew takes epoch, offset, size, ttl, meta_ttl') end
-  local epoch, offset = decimal(args[1]), decimal(args[2])
-  if not epoch or not offset then return refusal('epoch and offset must be whole numbers') end
+  if #args ~= 6 then return refusal('renew takes epoch, offset, mark, size, ttl, meta_ttl') end
+  local epoch, offset = decimal(args[1]), number_within(args[2], 0, OFFSET_MAX)
+  local mark = number_within(args[3], 0, MARKS)
+  if not epoch or not offset or not mark then
+    return refusal('epoch, offset and mark must be whole numbers')
+  end
   meta, wrong = remembered(channel)
   if wrong then return wrong end
-  rules, wrong, writes = rules_of({size = args[3], ttl = args[4], meta_ttl = args[5]}, meta)
+  rules, wrong, writes = rules_of({size = args[4], ttl = args[5], meta_ttl = args[6]}, meta)
   if wrong then return wrong end
-  local is_found = meta.epoch == tonumber(epoch) and string.format('%.0f', meta.top) == offset
-  if is_found or not meta.epoch then
-    meta.epoch, meta.top = new_epoch(tonumber(epoch)), 0
+  local is_lost = not meta.epoch or meta.epoch == tonumber(epoch) and meta.top < offset
+  if not is_lost and mark > 0 and meta.epoch == tonumber(epoch) then
+    is_lost = (mark_at(channel, meta, offset) or mark) ~= mark
+  end
+  if is_lost then
+    meta.epoch, meta.top, meta.mark = new_epoch(tonumber(epoch)), 0, nil
     redis.call('DEL', channel.stream)
     begin(meta.epoch, writes)
   end
   if #writes > 0 then redis.call('HSET', channel.meta, unpack(writes)) end
   redis.call('PEXPIRE', channel.meta, string.format('%.0f', rules.meta_ttl))
-  return {meta.epoch, meta.top}
+  return {meta.epoch, meta.top, meta.mark or 0}
 end
 
 local function fanfare_library()

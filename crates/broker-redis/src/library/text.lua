@@ -88,7 +88,7 @@ local function envelope_of(payload, tags)
       local id = payload:byte(at)
       if at + 4 > #payload then return nil, refusal('the envelope is cut short') end
       at = at + 5 + struct.unpack('>I4', payload, at + 1)
-      if id == 0 then return nil, refusal('the envelope has a position already') end
+      if id == 0 or id == 9 then return nil, refusal('the envelope has a position already') end
       has_payload = has_payload or id == 1
     end
     if at ~= #payload + 1 then return nil, refusal('the envelope is cut short') end

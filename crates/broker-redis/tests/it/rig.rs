@@ -151,7 +151,7 @@ impl Rig {
     /// The next publication of a channel: payload, offset, and whether it is plain.
     pub(crate) async fn publication(&mut self, name: &str) -> (String, Option<u64>, bool) {
         self.event(&format!("a publication of {name}"), |event| match event {
-            BrokerEvent::Publication { channel, position, is_plain, publication }
+            BrokerEvent::Publication { channel, position, is_plain, publication, .. }
                 if channel.as_str() == name =>
             {
                 let text = String::from_utf8_lossy(publication.payload.as_bytes()).into_owned();

@@ -116,8 +116,9 @@ fn wrong_arguments_are_named_and_leave_no_trace() {
             (READ, &[b"x", b"1", b"1", b"", b"1", b"0"], "size must be"),
             (REMOVE, &[b"1"], "remove takes"),
             (RENEW, &[b"1", b"1"], "renew takes"),
-            (RENEW, &[b"x", b"1", b"1", b"1", b"1"], "epoch and offset must be"),
-            (RENEW, &[b"1", b"1", b"1", b"0", b"1"], "ttl must be"),
+            (RENEW, &[b"x", b"1", b"0", b"1", b"1", b"1"], "epoch, offset and mark must be"),
+            (RENEW, &[b"1", b"1", b"-1", b"1", b"1", b"1"], "epoch, offset and mark must be"),
+            (RENEW, &[b"1", b"1", b"1", b"1", b"0", b"1"], "ttl must be"),
         ] {
             let text = server.refuses(function, KEY, args);
             assert!(text.starts_with(&format!("FANFARE {expected}")), "{text} instead of {expected}");
@@ -132,7 +133,7 @@ fn foreign_values_at_our_keys_are_not_touched() {
         for (function, args) in [
             (PUBLISH, &[&b"1"[..]][..]),
             (READ, &[b"1", b"1", b"1", b"", b"1", b"0"]),
-            (RENEW, &[b"1", b"1", b"1", b"1", b"1"]),
+            (RENEW, &[b"1", b"1", b"1", b"1", b"1", b"1"]),
         ] {
             assert!(server.refuses(function, KEY, args).starts_with("WRONGTYPE"));
         }
@@ -162,12 +163,12 @@ fn without_memory_nothing_is_written_and_what_is_there_can_be_read() {
             assert!(server.refuses(PUBLISH, key, &args).starts_with("OOM"));
         }
         let args: [&[u8]; 6] = [b"9", b"60000", b"90000", b"", b"10", b"0"];
-        let page: (u32, u64, u64, Vec<u8>) = server.call(READ, KEY, &args).expect("a history");
-        assert_eq!((page.0, page.1, page.2), (first.0, 1, 1));
+        let page: (u32, u64, u32, u64, Vec<u8>) = server.call(READ, KEY, &args).expect("a history");
+        assert_eq!((page.0, page.1, page.3), (first.0, 1, 1));
         assert_eq!(server.call::<u8>(REMOVE, KEY, &[]).expect("an answer"), 1);
         let epoch = first.0.to_string();
-        let renewed: (u32, u64) =
-            server.call(RENEW, KEY, &[epoch.as_bytes(), b"1", b"9", b"60000", b"90000"]).expect("a position");
+        let args: [&[u8]; 6] = [epoch.as_bytes(), b"2", b"0", b"9", b"60000", b"90000"];
+        let renewed: (u32, u64, u32) = server.call(RENEW, KEY, &args).expect("a position");
         assert!(renewed.0 != first.0 && renewed.1 == 0);
         server.tell::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
         let after: (u32, u64) = server.call(PUBLISH, KEY, &[b"2"]).expect("a position");

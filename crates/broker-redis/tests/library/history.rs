@@ -22,7 +22,7 @@ fn page(server: &mut Server, since: &str, limit: &str, reverse: &str) -> (u64, u
     let args: [&[u8]; 6] =
         [b"10", b"60000", b"90000", since.as_bytes(), limit.as_bytes(), reverse.as_bytes()];
     let found: Vec<Value> = server.call(READ, KEY, &args).expect("a history");
-    let (top, entries) = found.split_at(2);
+    let (top, entries) = found.split_at(3);
     let number = |value: &Value| from_redis_value_ref::<u64>(value).expect("a number");
     for entry in entries.chunks(2) {
         let body: Vec<u8> = from_redis_value_ref(&entry[1]).expect("a body");
@@ -71,7 +71,7 @@ fn a_page_can_be_as_long_as_a_history() {
             server.call::<(u32, u64)>(PUBLISH, KEY, &args).expect("a position");
         }
         let args: [&[u8]; 6] = [b"2000", b"60000", b"90000", b"", b"1000", b"0"];
-        assert_eq!(server.call::<Vec<Value>>(READ, KEY, &args).expect("a history").len(), 2002);
+        assert_eq!(server.call::<Vec<Value>>(READ, KEY, &args).expect("a history").len(), 2003);
     });
 }
 
@@ -114,27 +114,59 @@ fn a_removed_history_leaves_epoch_and_top() {
     });
 }
 
-fn renew(server: &mut Server, epoch: u64, offset: u64) -> (u64, u64) {
-    let (epoch, offset) = (epoch.to_string(), offset.to_string());
-    let args: [&[u8]; 5] = [epoch.as_bytes(), offset.as_bytes(), b"10", b"60000", b"90000"];
+/// Epoch, top and its mark.
+fn renew(server: &mut Server, epoch: u64, offset: u64, mark: u64) -> (u64, u64, u64) {
+    let [epoch, offset, mark] = [epoch, offset, mark].map(|number| number.to_string());
+    let args: [&[u8]; 6] = [epoch.as_bytes(), offset.as_bytes(), mark.as_bytes(), b"10", b"60000", b"90000"];
     server.call(RENEW, KEY, &args).expect("a position")
 }
 
+/// The mark of the last publication.
+fn mark(server: &mut Server) -> u64 {
+    let args: [&[u8]; 6] = [b"10", b"60000", b"90000", b"", b"0", b"0"];
+    server.call::<Vec<u64>>(READ, KEY, &args).expect("a history")[2]
+}
+
 #[test]
-fn an_epoch_is_renewed_unless_the_position_is_another() {
+fn an_epoch_is_renewed_where_it_lacks_what_was_handed_out() {
     in_both_forms(|server| {
         let epoch = publish(server, 2);
         server.call::<(u32, u64)>(PUBLISH, KEY, &[b"3", b"version", b"9"]).expect("a position");
-        assert_eq!(renew(server, epoch, 2), (epoch, 3));
-        assert_eq!(renew(server, epoch + 1, 3), (epoch, 3));
+        let last = mark(server);
+        assert_ne!(last, 0);
+        assert_eq!(renew(server, epoch, 3, 0), (epoch, 3, last));
+        assert_eq!(renew(server, epoch, 3, last), (epoch, 3, last));
+        assert_eq!(renew(server, epoch + 1, 4, last ^ 1), (epoch, 3, last));
         assert_eq!(page(server, "", "10", "0"), (epoch, 3, vec![1, 2, 3]));
-        let (renewed, top) = renew(server, epoch, 3);
+        let (renewed, top, none) = renew(server, epoch, 4, 0);
         assert_ne!(renewed, epoch);
-        assert_eq!(top, 0);
-        assert_eq!(renew(server, epoch, 3), (renewed, 0), "the second to find the loss changes nothing");
+        assert_eq!((top, none), (0, 0));
+        assert_eq!(
+            renew(server, epoch, 4, 0),
+            (renewed, 0, 0),
+            "the second to find the loss changes nothing"
+        );
         assert_eq!(page(server, "", "10", "0"), (renewed, 0, vec![]));
         let lower: Vec<u64> = server.call(PUBLISH, KEY, &[b"1", b"version", b"1"]).expect("a position");
         assert_eq!(lower, [renewed, 1], "no version is known of a new epoch");
+    });
+}
+
+#[test]
+fn an_epoch_is_renewed_where_another_stands_in_the_place_of_what_was_handed_out() {
+    in_both_forms(|server| {
+        let epoch = publish(server, 3);
+        let last = mark(server);
+        publish(server, 9);
+        assert_eq!(renew(server, epoch, 3, last).0, epoch);
+        server.tell::<u32>(&["XTRIM", KEY, "MINID", "4"]);
+        assert_eq!(renew(server, epoch, 3, last).0, epoch);
+        server.tell::<u32>(&["XTRIM", KEY, "MINID", "5"]);
+        assert_eq!(renew(server, epoch, 3, last ^ 1).0, epoch, "nobody knows any more");
+        let last = mark(server);
+        publish(server, 1);
+        assert_eq!(renew(server, epoch, 12, last).0, epoch);
+        assert_ne!(renew(server, epoch, 12, last ^ 1).0, epoch, "the one behind it tells");
     });
 }
 
@@ -143,7 +175,7 @@ fn a_lost_epoch_is_followed_by_another() {
     in_both_forms(|server| {
         let epoch = publish(server, 2);
         server.tell::<u32>(&["DEL", META]);
-        let (renewed, top) = renew(server, epoch, 2);
+        let (renewed, top, _) = renew(server, epoch, 2, 0);
         assert_ne!(renewed, epoch);
         assert_eq!(top, 0);
         assert_eq!(server.tell::<u32>(&["EXISTS", KEY]), 0);

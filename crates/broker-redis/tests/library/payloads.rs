@@ -130,10 +130,10 @@ fn tags_travel_in_the_body() {
         let tags = br#"{"a":"1","b":""}"#;
         server.call::<(u32, u64)>(PUBLISH, KEY, &[b"1", b"tags", tags]).expect("a position");
         server.call::<(u32, u64)>(PUBLISH, KEY, &[b"1", b"tags", b"{}"]).expect("a position");
-        let page: (u32, u64, u64, Vec<u8>, u64, Vec<u8>) =
+        let page: (u32, u64, u32, u64, Vec<u8>, u64, Vec<u8>) =
             server.call(READ, KEY, &[b"", b"", b"", b"", b"9", b"0"]).expect("a history");
-        assert_eq!(page.3, [&b"\xfa\x01\x01\0\0\0\x011\x02\0\0\0\x10"[..], tags].concat());
-        assert_eq!(page.5, b"\xfa\x01\x01\0\0\0\x011\x02\0\0\0\x02{}");
+        assert_eq!(page.4[15..], [&b"\x01\0\0\0\x011\x02\0\0\0\x10"[..], tags].concat());
+        assert_eq!(page.6[15..], *b"\x01\0\0\0\x011\x02\0\0\0\x02{}");
         let before = server.kept();
         for wrong in
             [&b""[..], b"[]", b"[\"a\"]", b"{\"a\":1}", b"{\"a\":null}", b"\"a\"", b"{\"a\":\"\x01\"}"]
@@ -147,13 +147,14 @@ fn tags_travel_in_the_body() {
 }
 
 #[test]
-fn an_envelope_is_kept_as_it_is() {
+fn an_envelope_is_kept_as_it_is_behind_its_mark() {
     in_both_forms(|server| {
         let body = b"\xfa\x01\x01\0\0\0\x011\x05\0\0\0\x02n1\xf0\0\0\0\0";
         server.call::<(u32, u64)>(PUBLISH, KEY, &[body]).expect("a position");
-        let page: (u32, u64, u64, Vec<u8>) =
+        let page: (u32, u64, u32, u64, Vec<u8>) =
             server.call(READ, KEY, &[b"", b"", b"", b"", b"9", b"0"]).expect("a history");
-        assert_eq!(page.3, body);
+        let marks = [page.2.to_be_bytes(), [0; 4]].concat();
+        assert_eq!(page.4, [b"\xfa\x01\x09\0\0\0\x08", &marks[..], &body[2..]].concat());
         let before = server.kept();
         let tagged: [&[u8]; 3] = [body, b"tags", b"{}"];
         for (args, expected) in [
@@ -166,6 +167,7 @@ fn an_envelope_is_kept_as_it_is() {
             (&[b"\xfa\x01\x01\xff\xff\xff\xff1"], "the envelope is cut short"),
             (&[b"\xfa\x01\x01\0\0\0\x011\x05"], "the envelope is cut short"),
             (&[b"\xfa\x01\0\0\0\0\0\x01\0\0\0\x011"], "the envelope has a position already"),
+            (&[b"\xfa\x01\x09\0\0\0\0\x01\0\0\0\x011"], "the envelope has a position already"),
             (&[b"\xfa\x01\x05\0\0\0\x02n1"], "the envelope has no payload"),
         ] {
             let outcome = server.call::<redis::Value>(PUBLISH, KEY, args);

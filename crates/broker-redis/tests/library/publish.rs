@@ -31,18 +31,20 @@ fn subscribers_hear_the_position_before_the_payload() {
             let mut socket = server.subscribe(command, key);
             let (epoch, offset): (u32, u64) = server.call(PUBLISH, key, &[b"{\"a\":1}"]).expect("a position");
             assert_eq!(offset, 1);
+            let (_, top, mark, at, kept): (u32, u64, u32, u64, Vec<u8>) =
+                server.call(READ, key, &[b"", b"", b"", b"", b"10", b"0"]).expect("a history");
+            assert_eq!((top, at), (1, 1));
+            let marks = [mark.to_be_bytes(), [0; 4]].concat();
+            let fields = [b"\x09\0\0\0\x08", &marks[..], b"\x01\0\0\0\x07{\"a\":1}"].concat();
+            assert_eq!(kept, [b"\xfa\x01", &fields[..]].concat());
             let mut body = b"\xfa\x01\0\0\0\0\x0c".to_vec();
             body.extend(epoch.to_be_bytes());
             body.extend(offset.to_be_bytes());
-            body.extend(b"\x01\0\0\0\x07{\"a\":1}");
+            body.extend(fields);
             let head =
                 format!("*3\r\n${}\r\n{kind}\r\n${}\r\n{key}\r\n${}\r\n", kind.len(), key.len(), body.len());
             let expected = [head.as_bytes(), &body, b"\r\n"].concat();
             assert_eq!(heard(&mut socket, expected.len()), expected);
-            let (_, top, at, kept): (u32, u64, u64, Vec<u8>) =
-                server.call(READ, key, &[b"", b"", b"", b"", b"10", b"0"]).expect("a history");
-            assert_eq!((top, at), (1, 1));
-            assert_eq!(kept, b"\xfa\x01\x01\0\0\0\x07{\"a\":1}");
         }
     });
 }
@@ -90,14 +92,14 @@ fn large_offsets_stay_exact() {
         let mut socket = server.subscribe("SUBSCRIBE", KEY);
         let found: (u32, u64) = server.call(PUBLISH, KEY, &[b"1"]).expect("a position");
         assert_eq!(found, (u32::MAX, top + 1));
-        let head = format!("*3\r\n$7\r\nmessage\r\n${}\r\n{KEY}\r\n$25\r\n", KEY.len());
-        let push = heard(&mut socket, head.len() + 25);
+        let head = format!("*3\r\n$7\r\nmessage\r\n${}\r\n{KEY}\r\n$38\r\n", KEY.len());
+        let push = heard(&mut socket, head.len() + 38);
         assert_eq!(push[..head.len()], *head.as_bytes());
         assert_eq!(push[head.len() + 11..][..8], (top + 1).to_be_bytes());
         let since = top.to_string();
-        let page: (u32, u64, u64, Vec<u8>) =
+        let page: (u32, u64, u32, u64, Vec<u8>) =
             server.call(READ, KEY, &[b"", b"", b"", since.as_bytes(), b"9", b"0"]).expect("a history");
-        assert_eq!((page.1, page.2), (top + 1, top + 1));
+        assert_eq!((page.1, page.3), (top + 1, top + 1));
     });
 }
 

@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use model::{ChannelName, HistoryPage, HistoryRange, HistoryRules, Moment, Position, Publication, Refusal};
+use model::{
+    ChannelName, HistoryPage, HistoryRange, HistoryRules, Mark, Moment, Position, Publication, Refusal,
+};
 
 use super::epochs::Epochs;
-use super::history::{History, bytes};
+use super::history::{self, History, bytes};
 use super::prints::VersionPrint;
 
 /// Most histories looked at by one call because their time may be over: more than one use can list anew.
@@ -109,16 +111,17 @@ impl Histories {
         now: Moment,
         channel: &ChannelName,
         rules: HistoryRules,
-        found: Position,
+        (last, mark): (Position, Option<Mark>),
     ) -> Result<HistoryPage, Refusal> {
+        const TOP: HistoryRange = HistoryRange { since: None, limit: 0, reverse: false };
         let top = self.open(now, channel, rules)?.top();
-        if top != found {
-            return Ok(HistoryPage { top, entries: Vec::new() });
+        let is_other = mark.is_some() && mark != history::marks(last).own;
+        if top.epoch == last.epoch && (top.offset < last.offset || is_other) {
+            let epoch = self.epochs.next();
+            let history = self.history_by_channel.get_mut(channel).expect("it was opened");
+            self.bytes -= history.renew(epoch);
         }
-        let epoch = self.epochs.next();
-        let history = self.history_by_channel.get_mut(channel).expect("it was opened");
-        self.bytes -= history.renew(epoch);
-        Ok(HistoryPage { top: history.top(), entries: Vec::new() })
+        self.read(now, channel, rules, TOP)
     }
 
     /// Frees some of what is over.
@@ -249,7 +252,8 @@ mod tests {
             }
             if second % 7 == 0 {
                 let top = histories.read(at(second), &channel, RULES, ALL).expect("it is known").top;
-                histories.renew_epoch(at(second), &channel, RULES, top).expect("it is known");
+                let lost = Position { offset: top.offset + 1, ..top };
+                histories.renew_epoch(at(second), &channel, RULES, (lost, None)).expect("it is known");
             }
             histories.sweep(at(second));
         }
@@ -288,7 +292,7 @@ mod tests {
         assert_eq!(publish(&mut histories, at(50), "c", 1), Err(Refusal::LimitExceeded));
         let found = Position { epoch: model::Epoch::new(1), offset: 0 };
         let read = histories.read(at(50), &name("c"), RULES, ALL).map(|page| page.top);
-        let renewed = histories.renew_epoch(at(50), &name("c"), RULES, found).map(|page| page.top);
+        let renewed = histories.renew_epoch(at(50), &name("c"), RULES, (found, None)).map(|page| page.top);
         assert_eq!((read, renewed), (Err(Refusal::LimitExceeded), Err(Refusal::LimitExceeded)));
         publish(&mut histories, at(99), "b", 1).expect("it is known");
         publish(&mut histories, at(100), "c", 1).expect("the first is over");

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::{
-    Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Moment, Position, Publication, limits,
+    Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Mark, Marks, Moment, Position, Publication,
+    limits,
 };
 
 use super::prints::VersionPrint;
@@ -102,9 +103,10 @@ impl History {
     pub(super) fn page(&self, range: HistoryRange) -> HistoryPage {
         let HistoryRange { since, limit, reverse } = range;
         let first = self.top + 1 - self.entries.len() as u64;
-        let kept = |(index, publication): (usize, &Publication)| HistoryEntry {
-            offset: first + index as u64,
-            publication: publication.clone(),
+        let kept = |(index, publication): (usize, &Publication)| {
+            let offset = first + index as u64;
+            let marks = marks(Position { epoch: self.epoch, offset });
+            HistoryEntry { offset, marks, publication: publication.clone() }
         };
         let limit = limit.min(limits::HISTORY_PUBLICATIONS_MAX) as usize;
         let entries = self.entries.iter().enumerate();
@@ -117,7 +119,7 @@ impl History {
             let count = since.map_or(0, |offset| count_to(offset.saturating_add(1)));
             entries.skip(count).take(limit).map(kept).collect()
         };
-        HistoryPage { top: self.top(), entries }
+        HistoryPage { top: self.top(), mark: marks(self.top()).own, entries }
     }
 
     /// Drops what is kept; epoch, top and version stay. Returns its bytes.
@@ -147,6 +149,15 @@ impl History {
     fn drop_oldest(&mut self, count: usize) -> usize {
         self.entries.drain(..count).map(|publication| bytes(&publication)).sum()
     }
+}
+
+/// The marks that go with a position: nothing is lost here, and no position given twice, so they follow from it.
+pub(super) fn marks(position: Position) -> Marks {
+    let mark = |offset: u64| {
+        let number = offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        (offset > 0).then(|| Mark::new((number as u32 ^ position.epoch.number()).max(1))).flatten()
+    };
+    Marks { own: mark(position.offset), previous: position.offset.checked_sub(1).and_then(mark) }
 }
 
 /// What keeping a publication takes, about.

@@ -100,8 +100,9 @@ impl Model {
         }
     }
 
-    pub(crate) fn renew(&mut self, now: Duration, name: u8, rules: HistoryRules, found: Place) -> Place {
-        if self.open(now, name, rules).top() == found {
+    pub(crate) fn renew(&mut self, now: Duration, name: u8, rules: HistoryRules, last: Place) -> Place {
+        let top = self.open(now, name, rules).top();
+        if top.epoch == last.epoch && top.offset < last.offset {
             self.epochs += 1;
             let epoch = self.epochs;
             let channel = self.open(now, name, rules);

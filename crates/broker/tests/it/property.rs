@@ -19,7 +19,7 @@ enum Step {
     Publish { name: u8, rules: Option<HistoryRules>, key: Option<u8>, version: Option<Version> },
     Read { name: u8, rules: HistoryRules, range: HistoryRange },
     Remove(u8),
-    Renew { name: u8, rules: HistoryRules, is_found: bool },
+    Renew { name: u8, rules: HistoryRules, is_lost: bool },
     Pass(Duration),
 }
 
@@ -43,7 +43,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (name.clone(), rules(), range).prop_map(|(name, rules, range)| Step::Read { name, rules, range }),
         1 => name.clone().prop_map(Step::Remove),
         1 => (name, rules(), any::<bool>())
-            .prop_map(|(name, rules, is_found)| Step::Renew { name, rules, is_found }),
+            .prop_map(|(name, rules, is_lost)| Step::Renew { name, rules, is_lost }),
         3 => (0..4_u32, 1..8_u32).prop_map(|(scale, count)| Step::Pass(HALF_SECOND * count * 6_u32.pow(scale))),
     ];
     prop::collection::vec(step, 1..120)
@@ -112,7 +112,7 @@ impl Run {
                 let is_done = matches!(event, Some(BrokerEvent::Removed { outcome: Ok(()), .. }));
                 prop_assert!(is_done, "{:?}", event);
             }
-            Step::Renew { name, rules, is_found } => self.renew(ticket, name, rules, is_found)?,
+            Step::Renew { name, rules, is_lost } => self.renew(ticket, name, rules, is_lost)?,
             Step::Pass(span) => {
                 // The broker hears of it when it is asked the next time.
                 self.now += span;
@@ -159,7 +159,7 @@ impl Run {
         ticket: Ticket,
         name: u8,
         rules: HistoryRules,
-        is_found: bool,
+        is_lost: bool,
     ) -> Result<(), TestCaseError> {
         let top_alone = HistoryRange { since: None, limit: 0, reverse: false };
         self.broker.read(ticket, &channel(name), rules, top_alone);
@@ -168,9 +168,9 @@ impl Run {
         };
         let (top, _) = self.model.read(self.now, name, rules, top_alone);
         prop_assert_eq!(self.place(page.top), top);
-        let missed = u64::from(!is_found);
-        let found = Position { offset: page.top.offset + missed, ..page.top };
-        self.broker.renew_epoch(ticket, &channel(name), rules, found);
+        let missed = u64::from(is_lost);
+        let last = Position { offset: page.top.offset + missed, ..page.top };
+        self.broker.renew_epoch(ticket, &channel(name), rules, last, page.mark);
         let expected = self.model.renew(self.now, name, rules, Place { offset: top.offset + missed, ..top });
         self.expect_page(ticket, (expected, Vec::new()))
     }

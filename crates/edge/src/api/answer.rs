@@ -200,7 +200,7 @@ impl From<HistoryPage> for HistoryResult {
 }
 
 impl From<HistoryEntry> for KeptPublication {
-    fn from(HistoryEntry { offset, publication }: HistoryEntry) -> Self {
+    fn from(HistoryEntry { offset, publication, .. }: HistoryEntry) -> Self {
         let info = publication.publisher.as_deref().map(Client::from);
         Self { data: publication.payload, info, offset, tags: publication.tags }
     }

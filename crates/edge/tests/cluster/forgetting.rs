@@ -90,3 +90,35 @@ fn offsets_that_would_be_given_twice_begin_a_new_epoch() {
         assert_eq!(heard.publications[3].1, "after");
     }
 }
+
+#[test]
+fn offsets_that_were_given_twice_while_no_node_listened_begin_a_new_epoch() {
+    let server = Server::start(&Options::new());
+    let nodes = pair(&server.url(), 1);
+    let followers = nodes.each_ref().map(|node| Follower::start(node, "kept:a"));
+    publish(&nodes[0], "kept:a", &json!(1));
+    let copy = |from: &str, to: &str| {
+        for kind in ["ch", "meta"] {
+            let [from, to] = [from, to].map(|name| format!("fanfare:{kind}:{name}"));
+            assert_eq!(server.command(&["COPY", &from, &to, "REPLACE"]), "1");
+        }
+    };
+    // As a replica that lacks the last ones, and what others publish there once it has taken over.
+    copy("kept:a", "kept:b");
+    for number in [2, 3] {
+        publish(&nodes[0], "kept:a", &json!(number));
+        publish(&nodes[1], "kept:b", &json!("another"));
+    }
+    followers.iter().for_each(|follower| drop(follower.hears(3)));
+    copy("kept:b", "kept:a");
+    server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    for follower in &followers {
+        eventually("the subscriber is told and comes back", || follower.heard().epochs.len() == 2);
+    }
+    publish(&nodes[1], "kept:a", &json!("after"));
+    for follower in &followers {
+        let heard = follower.hears(4);
+        assert_eq!((heard.lapses, heard.epochs.len()), (1, 2), "{heard:?}");
+        assert_eq!(heard.publications[3], (1, json!("after")));
+    }
+}

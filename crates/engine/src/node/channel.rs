@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use model::{ChannelName, HistoryEntry, Moment, Position, Publication, WorkerId, limits};
+use model::{ChannelName, HistoryEntry, Mark, Marks, Moment, Position, Publication, WorkerId, limits};
 
 use crate::channels::ChannelKey;
 use crate::counters::RepairOutcome;
@@ -15,6 +15,8 @@ pub(super) struct Channel {
     pub(super) joined: Joined,
     /// What was handed on last, where a history is kept.
     pub(super) last: Option<Position>,
+    /// What tells it apart from another publication with that position.
+    pub(super) mark: Option<Mark>,
     pub(super) work: Option<Box<Work>>,
     pub(super) namespace: NamespaceId,
     pub(super) keeps_history: bool,
@@ -38,7 +40,7 @@ pub(super) struct Work {
 /// comes meanwhile waits.
 pub(super) struct Repair {
     pub(super) began: Moment,
-    pub(super) held: VecDeque<(Position, Publication)>,
+    pub(super) held: VecDeque<Placed>,
     /// When to ask again; absent while an answer is awaited.
     pub(super) retry: Option<Moment>,
     /// How many were held when the history was asked: its answer has them, or nobody has.
@@ -51,6 +53,13 @@ pub(super) struct Repair {
     pub(super) bytes_passed: usize,
     pub(super) outcome: RepairOutcome,
     pub(super) is_told: bool,
+}
+
+/// A publication and its place in the channel's history.
+pub(super) struct Placed {
+    pub(super) position: Position,
+    pub(super) marks: Marks,
+    pub(super) publication: Publication,
 }
 
 /// Subscribers that wait for one answer from the history.
@@ -74,8 +83,32 @@ impl Channel {
         keeps_history: bool,
         joined: Joined,
     ) -> Self {
-        let (last, work) = (None, None);
-        Self { name, joined, last, work, namespace, keeps_history, is_confirmed: false, owes_joined: true }
+        Self {
+            name,
+            joined,
+            last: None,
+            mark: None,
+            work: None,
+            namespace,
+            keeps_history,
+            is_confirmed: false,
+            owes_joined: true,
+        }
+    }
+
+    /// Whether something is what comes right after what was handed on last.
+    pub(super) fn is_next(&self, placed: &Placed) -> bool {
+        self.last.is_some_and(|last| placed.position.follows(last)) && placed.marks.follow(self.mark)
+    }
+
+    /// Whether something was handed on already, as far as that can be told.
+    pub(super) fn has_had(&self, placed: &Placed) -> bool {
+        let position = placed.position;
+        let is_other = || placed.marks.own.is_some() && self.mark.is_some() && placed.marks.own != self.mark;
+        self.last.is_some_and(|last| {
+            position.epoch == last.epoch
+                && (position.offset < last.offset || (position.offset == last.offset && !is_other()))
+        })
     }
 
     /// Whether what a subscriber receives from here on follows each other.
@@ -89,6 +122,11 @@ impl Channel {
 
     pub(super) fn repair(&mut self) -> Option<&mut Repair> {
         self.work.as_mut()?.repair.as_mut()
+    }
+
+    /// What was held back first.
+    pub(super) fn held_front(&self) -> Option<&Placed> {
+        self.work.as_ref()?.repair.as_ref()?.held.front()
     }
 
     pub(super) fn work(&mut self) -> &mut Work {
@@ -138,19 +176,21 @@ impl Repair {
 
     /// Bytes of publications held back.
     pub(super) fn bytes(&self) -> usize {
-        self.held.iter().map(|(_, publication)| publication.size()).sum()
+        self.held.iter().map(|placed| placed.publication.size()).sum()
     }
 }
 
 impl Reading {
     /// Remembers a publication that was handed on.
-    pub(super) fn pass(&mut self, offset: u64, publication: &Publication) {
+    pub(super) fn pass(&mut self, placed: &Placed) {
         // Whoever asked is then too far behind in any case.
         if self.passed.len() >= limits::HISTORY_PUBLICATIONS_MAX as usize {
             self.is_cut = true;
             return;
         }
-        self.passed.push(HistoryEntry { offset, publication: publication.clone() });
+        let Placed { position, marks, publication } = placed;
+        let entry = HistoryEntry { offset: position.offset, marks: *marks, publication: publication.clone() };
+        self.passed.push(entry);
     }
 }
 

@@ -10,6 +10,8 @@ use crate::mail::{HistoryAsker, HistoryRequest, WorkerMail};
 pub(super) enum Question {
     /// What is missing.
     Repair,
+    /// To count anew, for what was handed on is lost.
+    Renewal,
     /// Whether anything is, beyond this position.
     Compare(Position),
     /// What subscribers that were away have missed.
@@ -31,6 +33,7 @@ impl Node {
     ) {
         match question {
             Question::Repair => self.on_repair(asked, outcome),
+            Question::Renewal => self.on_renewed(asked, outcome),
             Question::Compare(then) => self.on_compared(asked, then, outcome),
             Question::Recover => self.on_recovered(asked, outcome),
         }

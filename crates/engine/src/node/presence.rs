@@ -6,36 +6,39 @@ use std::sync::Arc;
 use broker::{Attendance, Change, PresenceEvent, Ticket};
 use model::{ChannelName, ClientInfo, Movement, Refusal};
 
-use super::{Awaited, Node};
+use super::visits::Purpose;
+use super::{Awaited, Node, ticket};
 use crate::delivery::MovementNotice;
 use crate::mail::{Entry, Found, Inquiry, InquiryKind, WorkerMail};
 
 impl Node {
-    pub(super) fn enter(&mut self, entry: Entry) {
-        self.moved(Movement::Join, entry);
-    }
-
-    pub(super) fn exit(&mut self, entry: Entry) {
-        self.moved(Movement::Leave, entry);
-    }
-
-    fn moved(&mut self, movement: Movement, entry: Entry) {
+    /// Somebody came to a channel, or went.
+    pub(super) fn moved(&mut self, movement: Movement, entry: Entry) {
         if !self.rules.has_presence(entry.namespace) {
             return self.announce_movement(movement, &entry);
         }
-        let (channel, member) = (entry.channel.clone(), Arc::clone(&entry.member));
-        let ticket = self.await_broker(Awaited::Movement(movement, Box::new(entry)));
-        match movement {
-            Movement::Join => self.presence.enter(ticket, &channel, &member),
-            Movement::Leave => self.presence.exit(ticket, &channel, member.client),
-        }
+        self.visits.add(Purpose::Move(movement), entry);
     }
 
     /// Keeps members who are still there.
     pub(super) fn vouch(&mut self, entries: Vec<Entry>) {
         for entry in entries {
-            let ticket = self.await_broker(Awaited::Nothing);
-            self.presence.enter(ticket, &entry.channel, &entry.member);
+            self.visits.add(Purpose::Vouch, entry);
+        }
+    }
+
+    /// Tells the presence what stands in line, as far as it may be asked at once.
+    fn call_presence(&mut self) {
+        while let Some((index, visit)) = self.visits.start() {
+            let awaited = self.awaited.insert(Awaited::Visit(index));
+            let ticket = ticket(awaited, self.awaited.generation(awaited));
+            let Entry { channel, member, .. } = &visit.entry;
+            match visit.purpose {
+                Purpose::Move(Movement::Join) | Purpose::Vouch => {
+                    self.presence.enter(ticket, channel, member)
+                }
+                Purpose::Move(Movement::Leave) => self.presence.exit(ticket, channel, member.client),
+            }
         }
     }
 
@@ -51,24 +54,26 @@ impl Node {
     }
 
     pub(super) fn poll_presence(&mut self) {
+        self.call_presence();
         while let Some(event) = self.presence.poll(self.now) {
             match event {
                 PresenceEvent::Changed { ticket, outcome } => self.on_changed(ticket, outcome),
                 PresenceEvent::Members { ticket, outcome } => self.on_members(ticket, outcome),
                 PresenceEvent::Counted { ticket, outcome } => self.on_counted(ticket, outcome),
             }
+            self.call_presence();
         }
     }
 
     fn on_changed(&mut self, ticket: Ticket, outcome: Result<Change, Refusal>) {
-        let Some(Awaited::Movement(movement, entry)) = self.answered(ticket) else {
+        let Some(Awaited::Visit(index)) = self.answered(ticket) else {
             return;
         };
-        let Some(change) = outcome.ok().filter(|change| change.is_new) else {
+        let Some((movement, entry, members)) = self.visits.on_answer(index, outcome, self.moment()) else {
             return;
         };
         // Whose coming was not told, of them nobody is told that they went.
-        let crowd = change.members + u32::from(movement == Movement::Leave);
+        let crowd = members + u32::from(movement == Movement::Leave);
         if crowd > self.rules.members_max(entry.namespace) {
             self.counters.movements_hushed += u64::from(self.rules.tells_movements(entry.namespace));
             return;

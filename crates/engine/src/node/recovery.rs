@@ -3,9 +3,8 @@
 
 use model::{HistoryEntry, HistoryPage, HistoryRange, Position, Refusal, Since, limits};
 
-use super::channel::Reading;
+use super::channel::{Placed, Reading};
 use super::history::Question;
-use super::repair::follows;
 use super::{Asked, Awaited, Node};
 use crate::RecoveryMode;
 use crate::mail::{RecoverRequest, Recovery, WorkerMail};
@@ -86,7 +85,9 @@ impl Node {
                 return self.serve_recoveries(asked.index);
             }
         };
-        if !channel.is_live() || channel.last.is_none_or(|last| last.epoch != page.top.epoch) {
+        let mark = channel.mark;
+        let is_other = |last: Position| last.epoch != page.top.epoch || page.has_another(last.offset, mark);
+        if !channel.is_live() || channel.last.is_none_or(is_other) {
             channel.work().waiting.extend(reading.requests);
             return self.begin_repair(asked.index);
         }
@@ -120,8 +121,9 @@ impl Node {
                 return;
             };
             let position = Position { epoch: page.top.epoch, offset: entry.offset };
-            if follows(position, last) {
-                self.pass_on(asked.index, position, entry.publication.clone());
+            if position.follows(last) {
+                let (marks, publication) = (entry.marks, entry.publication.clone());
+                self.pass_on(asked.index, Placed { position, marks, publication });
             }
         }
     }
@@ -136,18 +138,17 @@ impl Node {
 /// What was missed, where that can be told without the history.
 fn at_once(since: Since, last: Position, mode: RecoveryMode) -> Option<Option<Vec<HistoryEntry>>> {
     let is_known = since.epoch.allows(last.epoch);
-    if is_known && since.offset == last.offset && last.offset > 0 {
+    let is_latest = mode == RecoveryMode::Latest;
+    // Where nothing was published, there is no last publication to have seen.
+    if is_known && since.offset == last.offset && !(is_latest && last.offset == 0) {
         return Some(Some(Vec::new()));
     }
-    if mode == RecoveryMode::Latest {
-        return (last.offset == 0).then_some(None);
-    }
-    if is_known && since.offset == last.offset {
-        return Some(Some(Vec::new()));
-    }
-    let is_lost = !is_known
-        || since.offset > last.offset
-        || last.offset - since.offset > u64::from(limits::HISTORY_PUBLICATIONS_MAX);
+    let is_lost = if is_latest {
+        last.offset == 0
+    } else {
+        let missed = last.offset.checked_sub(since.offset).filter(|_| is_known);
+        missed.is_none_or(|count| count > u64::from(limits::HISTORY_PUBLICATIONS_MAX))
+    };
     is_lost.then_some(None)
 }
 

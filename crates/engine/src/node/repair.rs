@@ -2,10 +2,11 @@
 //! channel is held back until its history was read.
 
 use model::{
-    ChannelName, HistoryPage, HistoryRange, HistoryRules, Moment, Position, Publication, Refusal, limits,
+    ChannelName, HistoryPage, HistoryRange, HistoryRules, Mark, Marks, Moment, Position, Publication,
+    Refusal, limits,
 };
 
-use super::channel::{Channel, Repair};
+use super::channel::{Channel, Placed, Repair};
 use super::history::Question;
 use super::{Asked, Awaited, Node};
 use crate::counters::RepairOutcome;
@@ -19,7 +20,8 @@ pub(super) struct Repairs {
     count: u64,
     held_bytes: usize,
     pub(super) next_round: Moment,
-    pub(super) compared_until: u32,
+    /// Which part of the channels is compared next.
+    pub(super) compared: u32,
 }
 
 impl Repairs {
@@ -70,7 +72,7 @@ impl Node {
     pub(super) fn on_publication(
         &mut self,
         name: &ChannelName,
-        position: Option<Position>,
+        (position, marks): (Option<Position>, Marks),
         is_plain: bool,
         publication: Publication,
     ) {
@@ -95,43 +97,42 @@ impl Node {
             }
             return self.deliver(index, None, publication);
         };
+        let placed = Placed { position, marks, publication };
         if channel.is_in_repair() {
-            return self.hold(index, position, publication);
+            return self.hold(index, placed);
         }
-        match channel.last {
-            Some(last) if last.epoch == position.epoch && position.offset <= last.offset => {
-                self.counters.duplicates += 1;
-            }
-            Some(last) if follows(position, last) => self.pass_on(index, position, publication),
-            Some(_) | None => {
-                self.begin_repair(index);
-                self.hold(index, position, publication);
-            }
+        if channel.has_had(&placed) {
+            self.counters.duplicates += 1;
+        } else if channel.is_next(&placed) {
+            self.pass_on(index, placed);
+        } else {
+            self.begin_repair(index);
+            self.hold(index, placed);
         }
     }
 
     /// Hands on what follows the last one.
-    pub(super) fn pass_on(&mut self, index: u32, position: Position, publication: Publication) {
+    pub(super) fn pass_on(&mut self, index: u32, placed: Placed) {
         if let Some(channel) = self.channels.get_mut(index) {
-            channel.last = Some(position);
+            (channel.last, channel.mark) = (Some(placed.position), placed.marks.own);
             if let Some(reading) = channel.work.as_mut().and_then(|work| work.reading.as_mut()) {
-                reading.pass(position.offset, &publication);
+                reading.pass(&placed);
             }
         }
-        self.deliver(index, Some(position), publication);
+        self.deliver(index, Some(placed.position), placed.publication);
     }
 
-    fn hold(&mut self, index: u32, position: Position, publication: Publication) {
+    fn hold(&mut self, index: u32, placed: Placed) {
         let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair) else {
             return;
         };
-        let size = publication.size();
+        let size = placed.publication.size();
         // What finds no room is in the history, where the next question finds it.
         let has_room = repair.held.len() < limits::HELD_PUBLICATIONS_MAX
             && self.repairs.held_bytes + size <= limits::HELD_BYTES_MAX;
         if has_room {
             self.repairs.held_bytes += size;
-            repair.held.push_back((position, publication));
+            repair.held.push_back(placed);
         } else {
             repair.is_stale = true;
         }
@@ -183,7 +184,7 @@ impl Node {
         let Some(channel) = self.channel_of(asked) else {
             return;
         };
-        let last = channel.last;
+        let (last, mark) = (channel.last, channel.mark);
         let page = match outcome {
             Ok(page) => page,
             Err(_) => {
@@ -195,23 +196,42 @@ impl Node {
         };
         match last {
             None => {
-                channel.last = Some(page.top);
+                (channel.last, channel.mark) = (Some(page.top), page.mark);
                 self.take_held(asked.index);
             }
-            Some(last) if last.epoch != page.top.epoch => self.break_at(asked.index, page.top),
-            // Whoever numbers them has lost the last ones, and would give their offsets to others.
-            Some(last) if page.top.offset < last.offset => self.renew(asked, page.top),
+            Some(last) if last.epoch != page.top.epoch => self.break_at(asked.index, &page),
+            // Whoever numbers them has lost the last ones, and gives their offsets to others, or has done so.
+            Some(last) if page.top.offset < last.offset || page.has_another(last.offset, mark) => {
+                self.renew(asked, last, mark);
+            }
             Some(last) => self.fill(asked.index, last, page),
         }
     }
 
-    fn renew(&mut self, asked: Asked, found: Position) {
+    fn renew(&mut self, asked: Asked, last: Position, mark: Option<Mark>) {
         let Some((channel, rules)) = self.with_rules(asked.index) else {
             return;
         };
         let name = channel.name.clone();
-        let ticket = self.await_broker(Awaited::Read(asked, Question::Repair));
-        self.broker.renew_epoch(ticket, &name, rules, found);
+        let ticket = self.await_broker(Awaited::Read(asked, Question::Renewal));
+        self.broker.renew_epoch(ticket, &name, rules, last, mark);
+    }
+
+    pub(super) fn on_renewed(&mut self, asked: Asked, outcome: Result<HistoryPage, Refusal>) {
+        let retry = self.moment() + limits::REPAIR_PAUSE;
+        let Some(channel) = self.channel_of(asked) else {
+            return;
+        };
+        let is_new = |page: &HistoryPage| channel.last.is_some_and(|last| last.epoch != page.top.epoch);
+        match outcome.ok().filter(is_new) {
+            Some(page) => self.break_at(asked.index, &page),
+            // What was read was not of the one who numbers them now.
+            None => {
+                if let Some(repair) = channel.repair() {
+                    repair.retry = Some(retry);
+                }
+            }
+        }
     }
 
     /// Hands on what the history has of what is missing.
@@ -224,7 +244,7 @@ impl Node {
                 repair.limit = (repair.limit * 2).min(limits::HISTORY_PUBLICATIONS_MAX);
             }
         }
-        for (passed, entry) in (0..).zip(page.entries) {
+        for (passed, entry) in (0..).zip(&page.entries) {
             let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair) else {
                 return;
             };
@@ -232,27 +252,27 @@ impl Node {
                 repair.limit = if passed > 0 { passed + 1 } else { repair.limit };
                 return repair.pause(now);
             }
+            repair.outcome = RepairOutcome::Filled;
             let position = Position { epoch: last.epoch, offset: entry.offset };
-            if !follows(position, last) {
-                return self.break_at(index, page.top);
+            if !position.follows(last) {
+                return self.break_at(index, &page);
             }
             last = position;
-            if let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair) {
-                repair.outcome = RepairOutcome::Filled;
-            }
-            self.pass_on(index, position, entry.publication);
+            let publication = entry.publication.clone();
+            self.pass_on(index, Placed { position, marks: entry.marks, publication });
         }
         match last.offset < page.top.offset {
             true if is_full => self.ask(index),
-            true => self.break_at(index, page.top),
+            true => self.break_at(index, &page),
             false => self.take_held(index),
         }
     }
 
-    /// What is missing is lost: the channel goes on from `top`, and who relied on it is told.
-    fn break_at(&mut self, index: u32, top: Position) {
+    /// What is missing is lost: the channel goes on from the top, and who relied on it is told.
+    fn break_at(&mut self, index: u32, page: &HistoryPage) {
+        let top = page.top;
         if let Some(channel) = self.channels.get_mut(index) {
-            channel.last = Some(top);
+            (channel.last, channel.mark) = (Some(top), page.mark);
             if let Some(repair) = channel.repair() {
                 repair.outcome = RepairOutcome::Broken;
             }
@@ -266,34 +286,30 @@ impl Node {
     pub(super) fn take_held(&mut self, index: u32) {
         let now = self.moment();
         while let Some(channel) = self.channels.get_mut(index) {
-            let last = channel.last;
             let Some(repair) = channel.repair() else {
                 return;
             };
             if repair.is_stale {
                 return self.ask(index);
             }
-            let Some((position, publication)) = repair.held.pop_front() else {
+            let Some(placed) = repair.held.pop_front() else {
                 break;
             };
-            let size = publication.size();
+            let size = placed.publication.size();
             if !repair.has_turn_for(size) {
-                repair.held.push_front((position, publication));
+                repair.held.push_front(placed);
                 return repair.pause(now);
             }
             let was_asked = repair.held_at_ask > 0;
             repair.held_at_ask = repair.held_at_ask.saturating_sub(1);
-            let Some(last) = last else {
-                return;
-            };
-            if follows(position, last) {
+            if channel.is_next(&placed) {
                 self.repairs.held_bytes -= size;
-                self.pass_on(index, position, publication);
-            } else if was_asked || (position.epoch == last.epoch && position.offset <= last.offset) {
+                self.pass_on(index, placed);
+            } else if was_asked || channel.has_had(&placed) {
                 // The answer had it, or whoever numbers them no longer knows of it.
                 self.repairs.held_bytes -= size;
-            } else {
-                repair.held.push_front((position, publication));
+            } else if let Some(repair) = channel.repair() {
+                repair.held.push_front(placed);
                 return self.ask(index);
             }
         }
@@ -326,9 +342,4 @@ impl Node {
             });
         }
     }
-}
-
-/// Whether a position is the next one.
-pub(super) fn follows(position: Position, last: Position) -> bool {
-    position.epoch == last.epoch && last.offset.checked_add(1) == Some(position.offset)
 }

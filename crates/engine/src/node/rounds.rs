@@ -4,7 +4,6 @@
 use model::{HistoryPage, HistoryRange, Position, Refusal, limits};
 
 use super::history::Question;
-use super::repair::follows;
 use super::{Asked, Awaited, Node};
 use crate::counters::RepairOutcome;
 use crate::mail::WorkerMail;
@@ -24,13 +23,15 @@ impl Node {
         let round = limits::POSITION_CHECK_PERIOD / PARTS;
         let late = now.since(self.repairs.next_round).as_millis() / round.as_millis();
         self.repairs.next_round = now + round;
+        self.visits.resume(now);
         self.resume_repairs();
-        let places = self.channels.places();
         let rounds = u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1).min(ROUNDS_MAX);
-        for _ in 0..places.div_ceil(PARTS) * rounds {
-            let index = self.repairs.compared_until % places;
-            self.repairs.compared_until = index + 1;
-            self.compare(index);
+        for _ in 0..rounds {
+            let part = self.repairs.compared;
+            self.repairs.compared = (part + 1) % PARTS;
+            for index in (part..self.channels.places()).step_by(PARTS as usize) {
+                self.compare(index);
+            }
         }
     }
 
@@ -45,17 +46,14 @@ impl Node {
                 continue;
             };
             let (last, is_confirmed) = (channel.last, channel.is_confirmed);
+            // What paused within what was held back needs no question.
+            let goes_on = channel.held_front().is_some_and(|next| channel.is_next(next));
             let Some(repair) = channel.repair() else {
                 continue;
             };
             let is_late = now.since(repair.began) >= limits::REPAIR_DEADLINE && is_confirmed;
             let tells = is_late && !std::mem::replace(&mut repair.is_told, true);
             let is_due = repair.retry.is_some_and(|retry| retry <= now);
-            // What paused within what was held back needs no question.
-            let goes_on = match (last, repair.held.front()) {
-                (Some(last), Some((next, _))) => follows(*next, last),
-                (None, _) | (_, None) => false,
-            };
             if let Some(last) = last.filter(|_| tells) {
                 self.counters.repairs[RepairOutcome::Unreadable.index()] += 1;
                 self.mail_all(asked.index, |_, channel| WorkerMail::Broken { channel, last });
@@ -89,14 +87,18 @@ impl Node {
         then: Position,
         outcome: Result<HistoryPage, Refusal>,
     ) {
-        let Some(last) = self.channel_of(asked).and_then(|channel| channel.last) else {
+        let Some(channel) = self.channel_of(asked) else {
             return;
         };
-        let Ok(HistoryPage { top, .. }) = outcome else {
+        let (Some(last), Ok(page)) = (channel.last, outcome) else {
             return;
         };
+        let top = page.top;
         // What was handed on since the question is no proof of a loss.
-        let is_whole = top.epoch == last.epoch && top.offset >= then.offset && top.offset <= last.offset;
+        let is_whole = top.epoch == last.epoch
+            && top.offset >= then.offset
+            && top.offset <= last.offset
+            && !page.has_another(last.offset, channel.mark);
         if !is_whole {
             self.begin_repair(asked.index);
         }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use model::limits::FRAMES_PER_WRITE_MAX;
 use model::{CloseReason, ConnectionId, Moment, Now, Refusal, RequestId, limits};
-use protocol::{CommandKind, Event};
+use protocol::{CommandKind, Encoders, Event};
 
 use super::Shard;
-use crate::channels::ChannelKey;
+use crate::channels::{ChannelKey, Group};
 use crate::connection::{Awaited, Pending, Phase};
-use crate::delivery::Delivery;
+use crate::counters::ShardCounters;
+use crate::delivery::{Delivery, MovementNotice};
 use crate::mail::WorkerMail;
 use crate::outbox::{OutFrame, Push};
 
@@ -68,7 +69,9 @@ impl Shard {
                 Some(WorkerMail::Published { connection, request, outcome }) => {
                     self.on_published(connection, request, outcome, now);
                 }
-                Some(WorkerMail::Moved { channel, notice }) => self.tell_movement(channel, &notice, now),
+                Some(WorkerMail::Moved { channel, notice }) => {
+                    deliveries += self.tell_movement(channel, &notice, now);
+                }
                 Some(WorkerMail::Inquired { connection, request, outcome }) => {
                     self.on_inquired(connection, request, outcome, now);
                 }
@@ -94,16 +97,43 @@ impl Shard {
         {
             return 0;
         }
+        self.append(index, now, |group, encoders, counters| {
+            let encoded = delivery.encoded(group.variant, encoders);
+            counters.encodes[group.variant.index()] += u64::from(encoded.fresh);
+            let publication = Some((delivery.publication.accepted, delivery.namespace));
+            Some(OutFrame { bytes: encoded.bytes, publication })
+        })
+    }
+
+    /// Appends that somebody came or went to the outboxes of those who want to know; returns how many there were.
+    fn tell_movement(&mut self, key: ChannelKey, notice: &MovementNotice, now: Now) -> usize {
+        self.settle(now);
+        let Some(index) = self.tables.channels.resolve(key) else {
+            return 0;
+        };
+        self.append(index, now, |group, encoders, _| {
+            let encode = || notice.encoded(group.variant, encoders);
+            group.hears.then(|| OutFrame { bytes: encode(), publication: None })
+        })
+    }
+
+    /// Appends what `frame` makes for each group to the outboxes of its members; returns how many those are.
+    fn append(
+        &mut self,
+        index: u32,
+        now: Now,
+        frame: impl Fn(&Group, &Encoders, &mut ShardCounters) -> Option<OutFrame>,
+    ) -> usize {
         let Some(channel) = self.tables.channels.get(index) else {
             return 0;
         };
         let mut slow = Vec::new();
         let mut count = 0;
         for group in channel.groups() {
-            let encoded = delivery.encoded(group.variant, &self.place.encoders);
-            self.counters.encodes[group.variant.index()] += u64::from(encoded.fresh);
-            let publication = Some((delivery.publication.accepted, delivery.namespace));
-            let frame = Rc::new(OutFrame { bytes: encoded.bytes, publication });
+            let Some(frame) = frame(group, &self.place.encoders, &mut self.counters) else {
+                continue;
+            };
+            let frame = Rc::new(frame);
             for member in group.members() {
                 let Some(connection) = self.tables.connections.get_mut(member.slot) else {
                     continue;

@@ -41,10 +41,7 @@ impl Shard {
         let Some(channel) = self.tables.channels.get_mut(index) else {
             return false;
         };
-        let follows = |last: Position| {
-            last.epoch == position.epoch && last.offset.checked_add(1) == Some(position.offset)
-        };
-        let is_next = channel.last.is_none_or(follows);
+        let is_next = channel.last.is_none_or(|last| position.follows(last));
         if is_next {
             channel.last = Some(position);
         } else {

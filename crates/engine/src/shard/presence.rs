@@ -1,7 +1,6 @@
 //! Who is subscribed: the broker thread is told who enters and exits, and in turn who is still there; clients
 //! may ask.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use model::{ChannelName, ClientInfo, ConnectionId, Moment, Now, Refusal, RequestId, limits};
@@ -9,11 +8,9 @@ use protocol::{CommandKind, Event};
 
 use super::Shard;
 use super::commands::Outcome;
-use crate::channels::{ChannelKey, Subscription};
+use crate::channels::Subscription;
 use crate::connection::Awaited;
-use crate::delivery::MovementNotice;
 use crate::mail::{Entry, Found, Inquiry, InquiryKind, NodeRequest};
-use crate::outbox::{OutFrame, Push};
 use crate::rules::{Asker, NamespaceId};
 
 impl Shard {
@@ -84,38 +81,6 @@ impl Shard {
         }
         if !entries.is_empty() {
             self.ask_node(NodeRequest::Vouch(entries), 0);
-        }
-    }
-
-    /// Appends that somebody came or went to the outboxes of those who want to know.
-    pub(super) fn tell_movement(&mut self, key: ChannelKey, notice: &MovementNotice, now: Now) {
-        self.settle(now);
-        let Some(index) = self.tables.channels.resolve(key) else {
-            return;
-        };
-        let Some(channel) = self.tables.channels.get(index) else {
-            return;
-        };
-        let mut slow = Vec::new();
-        for group in channel.groups().filter(|group| group.hears) {
-            let bytes = notice.encoded(group.variant, &self.place.encoders);
-            let frame = Rc::new(OutFrame { bytes, publication: None });
-            for member in group.members() {
-                let Some(connection) = self.tables.connections.get_mut(member.slot) else {
-                    continue;
-                };
-                let (outbox, bytes_max) = (&mut connection.outbox, self.policy.outbox_bytes);
-                if self.tables.outboxes.push_publication(outbox, &frame, index, bytes_max) == Push::Overflowed
-                {
-                    slow.push(member.slot);
-                } else if !connection.writing.is_dirty {
-                    connection.writing.is_dirty = true;
-                    self.lists.dirty.push_back(member.slot);
-                }
-            }
-        }
-        for slot in slow {
-            self.close_slow(slot, now);
         }
     }
 

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use broker::{Broker, BrokerEvent, MemoryBroker, PublishTerms, Ticket};
 use model::{
-    ChannelName, ClientInfo, HistoryRange, HistoryRules, Movement, Now, Position, Publication, Refusal,
+    ChannelName, ClientInfo, HistoryRange, HistoryRules, Mark, Marks, Movement, Now, Position, Publication,
+    Refusal,
 };
 
 /// What a test does to its broker. Cheap to clone.
@@ -23,6 +24,7 @@ struct State {
     late_reads: VecDeque<BrokerEvent>,
     cannot_hand_on: bool,
     hands_on_twice: bool,
+    reads: usize,
 }
 
 pub(crate) struct FaultyBroker {
@@ -48,9 +50,15 @@ impl Faults {
     }
 
     /// Something is handed on that the broker never accepted.
-    pub(crate) fn forge(&self, channel: &ChannelName, position: Option<Position>, publication: Publication) {
+    pub(crate) fn forge(
+        &self,
+        channel: &ChannelName,
+        position: Option<Position>,
+        marks: Marks,
+        publication: Publication,
+    ) {
         let (channel, is_plain) = (channel.clone(), position.is_none());
-        let event = BrokerEvent::Publication { channel, position, is_plain, publication };
+        let event = BrokerEvent::Publication { channel, position, marks, is_plain, publication };
         self.state(|state| state.injected.push_back(event));
     }
 
@@ -68,6 +76,11 @@ impl Faults {
                 state.injected.extend(late);
             }
         });
+    }
+
+    /// How often a history was asked for since this was last called.
+    pub(crate) fn reads(&self) -> usize {
+        self.state(|state| std::mem::take(&mut state.reads))
     }
 
     /// Whether publications are accepted and kept, but not handed on.
@@ -113,7 +126,7 @@ impl FaultyBroker {
                 BrokerEvent::Joined { ref channel } if channel.as_str() == "overdue" => {
                     self.overdue = Some(event);
                 }
-                BrokerEvent::Publication { channel, position, is_plain, publication } => {
+                BrokerEvent::Publication { channel, position, marks, is_plain, publication } => {
                     let count = match fault {
                         "\"twice\"" => 2,
                         "\"lost\"" => 0,
@@ -121,7 +134,8 @@ impl FaultyBroker {
                     };
                     for _ in 0..count {
                         let (channel, publication) = (channel.clone(), publication.clone());
-                        let again = BrokerEvent::Publication { channel, position, is_plain, publication };
+                        let again =
+                            BrokerEvent::Publication { channel, position, marks, is_plain, publication };
                         self.events.push_back(again);
                     }
                 }
@@ -174,7 +188,11 @@ impl Broker for FaultyBroker {
     }
 
     fn read(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, range: HistoryRange) {
-        if self.faults.state(|state| state.cannot_read) {
+        let cannot_read = self.faults.state(|state| {
+            state.reads += 1;
+            state.cannot_read
+        });
+        if cannot_read {
             self.events.push_back(BrokerEvent::Read { ticket, outcome: Err(Refusal::Internal) });
             return;
         }
@@ -187,8 +205,15 @@ impl Broker for FaultyBroker {
         self.take_over("");
     }
 
-    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position) {
-        self.inner.renew_epoch(ticket, channel, rules, found);
+    fn renew_epoch(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        rules: HistoryRules,
+        last: Position,
+        mark: Option<Mark>,
+    ) {
+        self.inner.renew_epoch(ticket, channel, rules, last, mark);
         self.take_over("");
     }
 

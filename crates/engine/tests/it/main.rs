@@ -9,6 +9,7 @@ mod history;
 mod kept;
 mod naive;
 mod outboxes;
+mod presence;
 mod protocol;
 mod repair;
 mod slots;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use engine::RepairOutcome;
-use model::{Epoch, Moment, Position};
+use model::{Epoch, Mark, Marks, Moment, Position};
 
+use crate::faulty_broker::Faults;
 use crate::kept::{
     NEWS, ended, heard, name, publication, publish, publish_only, repairs, said, subscribed, world,
 };
@@ -38,6 +39,21 @@ fn the_last_lost_one_of_a_quiet_channel_is_found_by_comparing() {
     world.pass_for_all(Duration::from_secs(41));
     assert_eq!(said(&mut world, 0), ["\"lost\""]);
     assert_eq!(repairs(&mut world), [1, 1, 0, 0]);
+    world.end();
+}
+
+#[test]
+fn each_channel_is_compared_once_in_its_time_however_few_there_are() {
+    let (mut world, faults) = world(1);
+    for number in 0..3 {
+        world.send(0, &format!("{} subscribe kept:{number}", number + 2));
+    }
+    world.settle();
+    faults.reads();
+    for turn in 1..=3 {
+        world.pass_for_all(Duration::from_secs(40));
+        assert_eq!(faults.reads(), 3, "of three channels, in turn {turn}");
+    }
     world.end();
 }
 
@@ -134,7 +150,7 @@ fn a_history_that_begins_anew_is_told() {
     publish(&mut world, ["1"]);
     said(&mut world, 0);
     let position = Position { epoch: Epoch::new(77), offset: 1 };
-    faults.forge(&name(NEWS), Some(position), publication("\"of another epoch\""));
+    faults.forge(&name(NEWS), Some(position), Marks::default(), publication("\"of another epoch\""));
     world.settle();
     // The history knows nothing of that epoch, so it was never anybody's.
     publish(&mut world, ["2"]);
@@ -142,6 +158,80 @@ fn a_history_that_begins_anew_is_told() {
     // Meta data that were lost are made anew.
     world.pass_for_all(Duration::from_secs(1));
     assert!(heard(&mut world, 0).is_empty());
+    world.end();
+}
+
+/// A world in which 1 is published, and "lost" was handed on as the second publication, which then is "new".
+fn with_another_in_its_place(mark: Option<Mark>) -> (World, Faults, Position) {
+    let (mut world, faults) = subscribed();
+    let mut outcome = world.publish(NEWS, "1");
+    world.settle();
+    let first = outcome.try_recv().expect("it is answered").expect("it is accepted").expect("it is kept");
+    let (position, marks) = (Position { offset: 2, ..first }, Marks { own: mark, previous: None });
+    faults.forge(&name(NEWS), Some(position), marks, publication("\"lost\""));
+    world.settle();
+    faults.cannot_hand_on(true);
+    publish(&mut world, ["\"new\""]);
+    faults.cannot_hand_on(false);
+    assert_eq!(said(&mut world, 0), ["1", "\"lost\""]);
+    (world, faults, position)
+}
+
+type Way<'w> = &'w dyn Fn(&mut World, &Faults, Position);
+
+#[test]
+fn a_number_that_was_lost_and_given_again_is_noticed_by_its_mark() {
+    let connect_anew = |world: &mut World, faults: &Faults, _: Position| {
+        faults.sever(&name(NEWS));
+        faults.join(&name(NEWS));
+        world.settle();
+    };
+    let compare = |world: &mut World, _: &Faults, _: Position| world.pass_for_all(Duration::from_secs(41));
+    let publish_one = |world: &mut World, _: &Faults, _: Position| publish(world, ["3"]);
+    let connect_after_more = |world: &mut World, faults: &Faults, second: Position| {
+        faults.cannot_hand_on(true);
+        publish(world, ["3", "4"]);
+        faults.cannot_hand_on(false);
+        connect_anew(world, faults, second);
+    };
+    let hear_the_other = |world: &mut World, faults: &Faults, second: Position| {
+        let marks = Marks { own: Mark::new(2), previous: None };
+        faults.forge(&name(NEWS), Some(second), marks, publication("\"new\""));
+        world.settle();
+    };
+    let recover = |world: &mut World, _: &Faults, _: Position| {
+        let other = world.connect(0);
+        world.send(other, "2 recover kept:news 1");
+        world.settle();
+    };
+    let ways: [(&str, Way<'_>); 6] = [
+        ("joined anew", &connect_anew),
+        ("compared", &compare),
+        ("published to", &publish_one),
+        ("told of the other", &hear_the_other),
+        ("joined anew, with more than before", &connect_after_more),
+        ("read for somebody else", &recover),
+    ];
+    for (way, notice) in ways {
+        let (mut world, faults, second) = with_another_in_its_place(Mark::new(1));
+        notice(&mut world, &faults, second);
+        world.pass_for_all(Duration::from_secs(1));
+        assert_eq!(heard(&mut world, 0), ["kept:news ended 2500"], "{way}");
+        world.send(0, "3 recover kept:news 2");
+        world.settle();
+        assert_eq!(heard(&mut world, 0), ["3 subscribed at 0 failed"], "{way}: it counts anew");
+        publish(&mut world, ["5"]);
+        assert_eq!(said(&mut world, 0), ["5"], "{way}");
+        world.end();
+    }
+}
+
+#[test]
+fn a_publication_without_a_mark_is_taken_for_the_one_with_its_number() {
+    let (mut world, faults, _) = with_another_in_its_place(None);
+    faults.join(&name(NEWS));
+    publish(&mut world, ["3"]);
+    assert_eq!(said(&mut world, 0), ["3"]);
     world.end();
 }
 
@@ -169,7 +259,7 @@ fn a_history_that_cannot_be_read_holds_its_channel_up_and_then_subscribers_are_t
 #[test]
 fn a_plain_publication_has_no_place_in_a_history() {
     let (mut world, faults) = subscribed();
-    faults.forge(&name(NEWS), None, publication("\"plain\""));
+    faults.forge(&name(NEWS), None, Marks::default(), publication("\"plain\""));
     world.settle();
     assert!(heard(&mut world, 0).is_empty());
     assert_eq!(world.count_node().unplaced, 1);

@@ -25,6 +25,7 @@ use crate::protocol::{Lines, Words};
 pub(crate) struct Setup {
     pub(crate) workers: u16,
     pub(crate) broker: Box<dyn Broker>,
+    pub(crate) presence: Box<dyn Presence>,
     pub(crate) node_entries: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) outbox_bytes_total: usize,
@@ -37,6 +38,7 @@ impl Default for Setup {
         Self {
             workers: 1,
             broker: Box::new(MemoryBroker::new(1)),
+            presence: Box::new(MemoryPresence::new()),
             node_entries: limits::NODE_MAILBOX_ENTRIES_MAX,
             outbox_bytes: 1 << 20,
             outbox_bytes_total: 1 << 30,
@@ -99,8 +101,13 @@ impl World {
         let node_mail = mailbox(setup.node_entries);
         let mailboxes: Vec<_> =
             (0..setup.workers).map(|_| mailbox(limits::WORKER_MAILBOX_ENTRIES_MAX)).collect();
-        let brokers: (Box<dyn Broker>, Box<dyn Presence>) = (setup.broker, Box::new(MemoryPresence::new()));
-        let node = Node::new(brokers, rules.clone(), encoders.clone(), mailboxes.clone(), dice.clone());
+        let node = Node::new(
+            (setup.broker, setup.presence),
+            rules.clone(),
+            encoders.clone(),
+            mailboxes.clone(),
+            dice.clone(),
+        );
         let workers = mailboxes.into_iter().enumerate().map(|(index, mailbox)| {
             let place = Place {
                 worker: WorkerId(index as u16),

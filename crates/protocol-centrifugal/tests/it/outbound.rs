@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    ChannelName, ClientId, ClientInfo, CloseReason, Epoch, HistoryEntry, HistoryPage, Moment, Payload,
+    ChannelName, ClientId, ClientInfo, CloseReason, Epoch, HistoryEntry, HistoryPage, Marks, Moment, Payload,
     Position, Publication, RawJson, Refusal, RequestId, Tags,
 };
 use protocol::{
@@ -142,7 +142,7 @@ fn without_a_position_the_wish_to_recover_is_echoed_all_the_same() {
 #[test]
 fn a_history_names_its_publications_epoch_and_offset_even_when_it_is_empty() {
     let history = |top, entries| {
-        let page = HistoryPage { top: position(top), entries };
+        let page = HistoryPage { top: position(top), mark: None, entries };
         told(&Event::History { request: RequestId(4), page: &page })
     };
     assert_eq!(
@@ -278,7 +278,7 @@ fn encoded(channel: &str, publication: &Publication, position: Option<Position>)
 }
 
 fn entry(offset: u64, payload: &str) -> HistoryEntry {
-    HistoryEntry { offset, publication: publication(payload) }
+    HistoryEntry { offset, marks: Marks::default(), publication: publication(payload) }
 }
 
 fn publication(payload: &str) -> Publication {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    ChannelName, ClaimedEpoch, ClientId, ClientInfo, Epoch, HistoryEntry, HistoryPage, Moment, Payload,
-    Position, Publication, RawJson, RequestId, Since,
+    ChannelName, ClaimedEpoch, ClientId, ClientInfo, Epoch, HistoryEntry, HistoryPage, Marks, Moment,
+    Payload, Position, Publication, RawJson, RequestId, Since,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -127,7 +127,7 @@ proptest! {
         let reply: Value = serde_json::from_str(&line).expect("a reply is JSON");
         prop_assert_eq!(reply, json!({"id": 1, "subscribe": expected}));
 
-        let page = HistoryPage { top: position(top), entries };
+        let page = HistoryPage { top: position(top), mark: None, entries };
         let line = told(&Event::History { request, page: &page });
         prop_assert_eq!(line.matches(['\n', '\r']).count(), 1);
         let reply: Value = serde_json::from_str(&line).expect("a reply is JSON");
@@ -268,6 +268,7 @@ fn entry() -> impl Strategy<Value = HistoryEntry> {
     (1..=u64::MAX, json_value(), any::<String>(), json_value(), tags).prop_map(
         |(offset, payload, user, info, tags)| HistoryEntry {
             offset,
+            marks: Marks::default(),
             publication: publication(&payload, &user, &info, &tags),
         },
     )

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use broker::{Broker, BrokerEvent, PublishTerms, Ticket};
 use model::{
-    ChannelName, ClientInfo, HistoryPage, HistoryRange, HistoryRules, Moment, Movement, Now, Position,
-    Publication, Refusal, UnixTime,
+    ChannelName, ClientInfo, HistoryPage, HistoryRange, HistoryRules, Mark, Marks, Moment, Movement, Now,
+    Position, Publication, Refusal, UnixTime,
 };
 
 use super::Backend;
@@ -46,6 +46,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) position: Option<Position>,
+    pub(super) marks: Marks,
     pub(super) publication: Publication,
 }
 
@@ -99,10 +100,10 @@ impl<'b> Driven<'b> {
         node: usize,
         channel: &ChannelName,
         rules: HistoryRules,
-        found: Position,
+        (last, mark): (Position, Option<Mark>),
     ) -> Position {
         let ticket = self.ticket(node);
-        self.brokers[node].renew_epoch(ticket, channel, rules, found);
+        self.brokers[node].renew_epoch(ticket, channel, rules, last, mark);
         let page = self.page(node, ticket);
         assert!(page.entries.is_empty(), "a renewal is answered by the top alone: {page:?}");
         page.top
@@ -243,10 +244,10 @@ impl Seen {
                 }
             }
             BrokerEvent::Severed { channel } => panic!("{channel} was severed without a fault"),
-            BrokerEvent::Publication { channel, position, is_plain, publication } => {
+            BrokerEvent::Publication { channel, position, marks, is_plain, publication } => {
                 assert!(self.wanted.contains(&channel), "handed on unasked: {channel}");
                 assert!(!is_plain, "it came from a broker");
-                self.heard.entry(channel).or_default().push_back(Heard { position, publication });
+                self.heard.entry(channel).or_default().push_back(Heard { position, marks, publication });
             }
             BrokerEvent::Announced { channel, movement, member } => {
                 assert!(self.wanted.contains(&channel), "announced unasked: {channel}");

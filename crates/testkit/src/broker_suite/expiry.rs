@@ -37,8 +37,8 @@ fn what_is_kept_ends_in_time(backend: &mut dyn Backend) {
         driven.publish(0, &again.0, &numbered(step), kept_by(medium)).expect("it is kept");
         assert_eq!(driven.read(0, &by_reads.0, used, TOP).top, by_reads.1, "reading is a use");
         driven.remove(0, &by_removals.0);
-        let elsewhere = Position { offset: 77, ..by_renewals.1 };
-        assert_eq!(driven.renew(0, &by_renewals.0, used, elsewhere), by_renewals.1, "so is this");
+        let whole = (by_renewals.1, None);
+        assert_eq!(driven.renew(0, &by_renewals.0, used, whole), by_renewals.1, "so is this");
     }
 
     let page = driven.read(0, &ending.0, short, ALL);

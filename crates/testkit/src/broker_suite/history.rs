@@ -1,6 +1,6 @@
 //! Checks: what is kept, how it is numbered, how it is asked for, how it is dropped.
 
-use model::{Epoch, HistoryPage, HistoryRange, HistoryRules, Position, limits};
+use model::{Epoch, HistoryEntry, HistoryPage, HistoryRange, HistoryRules, Mark, Position, limits};
 
 use super::Backend;
 use super::driven::Driven;
@@ -12,8 +12,10 @@ super::checks![
     a_range_is_what_was_asked_for,
     a_page_has_its_bound,
     what_is_removed_still_counts,
-    an_epoch_is_renewed_where_it_was_found,
-    an_epoch_is_not_renewed_elsewhere,
+    marks_are_the_same_wherever_they_are_seen,
+    an_epoch_is_renewed_that_has_lost_the_last_ones,
+    an_epoch_is_renewed_that_has_others_in_their_place,
+    an_epoch_is_not_renewed_that_is_whole,
 ];
 
 fn a_history_begins_by_being_read(backend: &mut dyn Backend) {
@@ -130,7 +132,7 @@ fn what_is_removed_still_counts(backend: &mut dyn Backend) {
     let before = driven.read(0, &channel, RULES, ALL);
     for _ in 0..2 {
         driven.remove(0, &channel);
-        let HistoryPage { top, entries } = driven.read(0, &channel, RULES, ALL);
+        let HistoryPage { top, entries, .. } = driven.read(0, &channel, RULES, ALL);
         assert_eq!((top, entries.len()), (before.top, 0));
     }
     let position = driven.publish(0, &channel, &numbered(4), kept()).expect("it is kept");
@@ -138,11 +140,33 @@ fn what_is_removed_still_counts(backend: &mut dyn Backend) {
     assert_eq!(offsets(&driven.read(0, &channel, RULES, ALL)), [4]);
 }
 
-fn an_epoch_is_renewed_where_it_was_found(backend: &mut dyn Backend) {
+fn marks_are_the_same_wherever_they_are_seen(backend: &mut dyn Backend) {
+    let mut driven = Driven::new(backend, 1);
+    let channel = channel("marked");
+    driven.join(0, &channel);
+    let rules = HistoryRules { size: 3, ..RULES };
+    assert_eq!(driven.read(0, &channel, rules, TOP).mark, None, "nothing was published");
+    let mut previous = None;
+    for number in 1..=5 {
+        driven.publish(0, &channel, &numbered(number), kept_by(rules)).expect("it is kept");
+        let marks = driven.hear(0, &channel).marks;
+        assert!(marks.own.is_some());
+        assert_eq!(marks.previous, previous);
+        let page = driven.read(0, &channel, rules, ALL);
+        assert_eq!((page.mark, page.entries.last().map(|last| last.marks)), (marks.own, Some(marks)));
+        let is_chained = |pair: &[HistoryEntry]| pair[1].marks.previous == pair[0].marks.own;
+        assert!(page.entries.windows(2).all(is_chained), "{page:?}");
+        previous = marks.own;
+    }
+    driven.remove(0, &channel);
+    assert_eq!(driven.read(0, &channel, rules, TOP).mark, previous, "what is dropped was published");
+}
+
+fn an_epoch_is_renewed_that_has_lost_the_last_ones(backend: &mut dyn Backend) {
     let mut driven = Driven::new(backend, 1);
     let channel = channel("renewed");
     let empty = driven.read(0, &channel, RULES, TOP).top;
-    let begun = driven.renew(0, &channel, RULES, empty);
+    let begun = driven.renew(0, &channel, RULES, (Position { offset: 1, ..empty }, None));
     assert_ne!(begun.epoch, empty.epoch);
     assert_eq!(begun.offset, 0);
     for number in 1..=2 {
@@ -150,7 +174,9 @@ fn an_epoch_is_renewed_where_it_was_found(backend: &mut dyn Backend) {
     }
     let found = driven.read(0, &channel, RULES, TOP).top;
     assert_eq!(found, Position { offset: 2, ..begun });
-    let renewed = driven.renew(0, &channel, RULES, found);
+    let lost = (Position { offset: 7, ..found }, None);
+    let renewed = driven.renew(0, &channel, RULES, lost);
+    assert_eq!(driven.renew(0, &channel, RULES, lost), renewed, "who finds it second changes nothing");
     assert!(![empty.epoch, begun.epoch].contains(&renewed.epoch));
     let page = driven.read(0, &channel, RULES, ALL);
     assert_eq!((page.top, page.entries.len()), (Position { offset: 0, ..renewed }, 0));
@@ -159,11 +185,27 @@ fn an_epoch_is_renewed_where_it_was_found(backend: &mut dyn Backend) {
     assert_eq!(offsets(&driven.read(0, &channel, RULES, ALL)), [1]);
 }
 
-fn an_epoch_is_not_renewed_elsewhere(backend: &mut dyn Backend) {
+fn an_epoch_is_renewed_that_has_others_in_their_place(backend: &mut dyn Backend) {
+    for offset in 1..=3 {
+        let mut driven = Driven::new(backend, 1);
+        let channel = channel("others");
+        for number in 1..=3 {
+            driven.publish(0, &channel, &numbered(number), kept()).expect("it is kept");
+        }
+        let page = driven.read(0, &channel, RULES, ALL);
+        let own = page.entries[offset - 1].marks.own.expect("it has a mark");
+        let position = Position { offset: offset as u64, ..page.top };
+        assert_eq!(driven.renew(0, &channel, RULES, (position, Some(own))), page.top);
+        let renewed = driven.renew(0, &channel, RULES, (position, Mark::new(own.number() ^ 1)));
+        assert_eq!((renewed.offset, renewed.epoch != page.top.epoch), (0, true));
+    }
+}
+
+fn an_epoch_is_not_renewed_that_is_whole(backend: &mut dyn Backend) {
     let mut driven = Driven::new(backend, 1);
     let (unknown, channel) = (channel("never used"), channel("not renewed"));
     let elsewhere = Position { epoch: Epoch::new(7), offset: 0 };
-    let begun = driven.renew(0, &unknown, RULES, elsewhere);
+    let begun = driven.renew(0, &unknown, RULES, (elsewhere, None));
     assert_eq!(begun.offset, 0);
     assert_eq!(driven.read(0, &unknown, RULES, TOP).top, begun, "the question began it");
     for number in 1..=3 {
@@ -171,13 +213,15 @@ fn an_epoch_is_not_renewed_elsewhere(backend: &mut dyn Backend) {
     }
     let top = driven.read(0, &channel, RULES, TOP).top;
     let other = Epoch::new(top.epoch.number() ^ 1);
-    for found in [
+    for last in [
+        Position { offset: 3, ..top },
         Position { offset: 2, ..top },
-        Position { offset: 4, ..top },
         Position { offset: 0, ..top },
-        Position { epoch: other, ..top },
+        Position { epoch: other, offset: 4 },
     ] {
-        assert_eq!(driven.renew(0, &channel, RULES, found), top, "found {found:?}");
+        assert_eq!(driven.renew(0, &channel, RULES, (last, None)), top, "{last:?}");
     }
+    let elsewhere = (Position { epoch: other, ..top }, Mark::new(1));
+    assert_eq!(driven.renew(0, &channel, RULES, elsewhere), top, "of another epoch");
     assert_eq!(offsets(&driven.read(0, &channel, RULES, ALL)), [1, 2, 3]);
 }

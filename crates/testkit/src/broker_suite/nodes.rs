@@ -75,9 +75,10 @@ fn one_node_alone_renews_an_epoch(backend: &mut dyn Backend) {
     let channel = channel("renewed by one");
     driven.publish(0, &channel, &numbered(1), kept()).expect("it is kept");
     let found = driven.read(1, &channel, RULES, TOP).top;
-    let renewed = driven.renew(0, &channel, RULES, found);
+    let lost = (Position { offset: 2, ..found }, None);
+    let renewed = driven.renew(0, &channel, RULES, lost);
     assert_ne!(renewed.epoch, found.epoch);
-    assert_eq!(driven.renew(1, &channel, RULES, found), renewed, "who comes second hears of the first");
+    assert_eq!(driven.renew(1, &channel, RULES, lost), renewed, "who comes second hears of the first");
 }
 
 fn two_nodes_count_together(backend: &mut dyn Backend) {

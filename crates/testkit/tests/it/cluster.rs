@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, MemoryBroker, PublishTerms, Ticket};
-use model::{ChannelName, ClientInfo, HistoryRange, HistoryRules, Movement, Now, Position, Publication};
+use model::{
+    ChannelName, ClientInfo, HistoryRange, HistoryRules, Mark, Movement, Now, Position, Publication,
+};
 use testkit::Backend;
 
 /// One cluster, whose nodes hear each other.
@@ -96,8 +98,15 @@ impl Broker for Node {
         self.ask(ticket, |broker, ticket| broker.remove_history(ticket, channel));
     }
 
-    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position) {
-        self.ask(ticket, |broker, ticket| broker.renew_epoch(ticket, channel, rules, found));
+    fn renew_epoch(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        rules: HistoryRules,
+        last: Position,
+        mark: Option<Mark>,
+    ) {
+        self.ask(ticket, |broker, ticket| broker.renew_epoch(ticket, channel, rules, last, mark));
     }
 
     fn announce(&mut self, channel: &ChannelName, movement: Movement, member: &Arc<ClientInfo>) {
@@ -120,10 +129,10 @@ impl Hub {
         let asker = |ticket| *self.askers.get(&ticket).expect("only what was asked is answered");
         let (node, event) = match event {
             BrokerEvent::Joined { .. } | BrokerEvent::Severed { .. } => return,
-            BrokerEvent::Publication { channel, position, is_plain, publication } => {
+            BrokerEvent::Publication { channel, position, marks, is_plain, publication } => {
                 for node in self.nodes.iter_mut().filter(|node| node.joined.contains(&channel)) {
                     let (channel, publication) = (channel.clone(), publication.clone());
-                    let event = BrokerEvent::Publication { channel, position, is_plain, publication };
+                    let event = BrokerEvent::Publication { channel, position, marks, is_plain, publication };
                     node.events.push_back(event);
                 }
                 return;

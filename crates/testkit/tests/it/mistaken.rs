@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, PublishTerms, Ticket};
 use model::{
-    ChannelName, ClientInfo, HistoryRange, HistoryRules, Movement, Now, Position, Publication, Refusal, Tags,
+    ChannelName, ClientInfo, HistoryRange, HistoryRules, Mark, Marks, Movement, Now, Position, Publication,
+    Refusal, Tags,
 };
 use testkit::Backend;
 
@@ -26,6 +27,8 @@ pub(crate) enum Mistake {
     ReadsFromSinceOn,
     RefusesReads,
     RenewsNothing,
+    RenewsWithoutMarks,
+    LosesMarks,
     KeepsForEver,
     KnowsForEver,
     EndsByTheFirst,
@@ -98,13 +101,19 @@ impl MistakenBroker {
                 self.again.push_back(BrokerEvent::Published { ticket, outcome });
                 Some(BrokerEvent::Published { ticket, outcome })
             }
-            (BrokerEvent::Publication { channel, position, is_plain, mut publication }, mistake) => {
+            (
+                BrokerEvent::Publication { channel, position, mut marks, is_plain, mut publication },
+                mistake,
+            ) => {
                 self.heard += 1;
                 if mistake == Mistake::LosesTags {
                     publication.tags = Tags::default();
                 }
+                if mistake == Mistake::LosesMarks {
+                    marks = Marks::default();
+                }
                 let is_lost = mistake == Mistake::LosesOne && self.heard == 100;
-                let event = BrokerEvent::Publication { channel, position, is_plain, publication };
+                let event = BrokerEvent::Publication { channel, position, marks, is_plain, publication };
                 (!is_lost).then_some(event)
             }
             (BrokerEvent::Read { ticket, outcome: Ok(mut page) }, Mistake::HidesTheTop) => {
@@ -150,10 +159,21 @@ impl Broker for MistakenBroker {
         self.broker.remove_history(ticket, channel);
     }
 
-    fn renew_epoch(&mut self, ticket: Ticket, channel: &ChannelName, rules: HistoryRules, found: Position) {
-        let missed = u64::from(self.makes(Mistake::RenewsNothing));
-        let found = Position { offset: found.offset + missed, ..found };
-        self.broker.renew_epoch(ticket, channel, self.rules(rules), found);
+    fn renew_epoch(
+        &mut self,
+        ticket: Ticket,
+        channel: &ChannelName,
+        rules: HistoryRules,
+        mut last: Position,
+        mut mark: Option<Mark>,
+    ) {
+        if self.makes(Mistake::RenewsNothing) {
+            (last.offset, mark) = (0, None);
+        }
+        if self.makes(Mistake::RenewsWithoutMarks) {
+            mark = None;
+        }
+        self.broker.renew_epoch(ticket, channel, self.rules(rules), last, mark);
     }
 
     fn announce(&mut self, channel: &ChannelName, movement: Movement, member: &Arc<ClientInfo>) {
