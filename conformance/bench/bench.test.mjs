@@ -39,3 +39,19 @@ test('every workload reports figures', async () => {
     await node.stop()
   }
 })
+
+test('nodes that share a Redis are measured, and account for every publication', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'fanfare-bench-'))
+  const report = join(directory, 'figures.json')
+  const env = { ...process.env, SMALL: '1', JSON: report }
+  try {
+    const script = join(import.meta.dirname, 'cluster.mjs')
+    await promisify(execFile)(process.execPath, [script, 'outage', 'account'], { env, timeout: 60_000 })
+    const figures = JSON.parse(await readFile(report, 'utf8'))
+    const counts = figures.filter(({ unit, target }) => unit === '' && target === 0)
+    assert.ok(counts.length >= 7, JSON.stringify(figures))
+    for (const figure of counts) assert.ok(figure.is_met, JSON.stringify(figure))
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+})

@@ -5,5 +5,6 @@ cd "$(dirname "$0")"
 . ../lib.sh
 
 package node nodejs
+install_redis
 build_node
 node_test "$@"

@@ -22,6 +22,8 @@ pub(crate) enum Speech {
     Frames,
     /// Responses.
     Http,
+    /// Answers of Redis that are whole numbers.
+    Redis,
 }
 
 /// What arrived on a connection. Server pings are answered before anybody sees them.
@@ -32,8 +34,25 @@ pub(crate) enum Event<'a> {
     Reply { id: u32, code: u32 },
     /// A publication was delivered. `at` is read once per `recv`, so all frames of one read share it.
     Push { stamp: u64, frame: &'a [u8], at: Instant },
-    /// An HTTP request was answered with 200 and no error.
+    /// The server ended a subscription.
+    Unsubscribed { code: u32, channel: &'a [u8] },
+    /// An HTTP request was answered with 200 and no error, or a command of Redis with a number.
     Response { at: Instant },
+}
+
+impl Event<'_> {
+    /// What to say of it where nobody expects it.
+    pub(crate) fn surprise(&self) -> Fault {
+        Fault::Refused(match self {
+            Self::Reply { code, .. } => format!("an unexpected reply with code {code}"),
+            Self::Unsubscribed { code, channel } => {
+                format!("unsubscribed from {} with code {code}", wire::excerpt(channel))
+            }
+            Self::Upgraded | Self::Push { .. } | Self::Response { .. } => {
+                "an upgrade, a push or a response out of turn".to_owned()
+            }
+        })
+    }
 }
 
 /// Whether the socket has been emptied, which edge-triggered readiness asks for.
@@ -139,6 +158,7 @@ impl Connection {
             let taken = match self.speech {
                 Speech::Frames => self.take_frame(index, rest, at, on)?,
                 Speech::Http => take_response(index, rest, at, on)?,
+                Speech::Redis => take_number(index, rest, at, on)?,
                 Speech::Upgrading => self.take_upgrade(index, rest, on)?,
             };
             if taken == 0 {
@@ -165,6 +185,9 @@ impl Connection {
                     match wire::classify(line).map_err(Fault::Refused)? {
                         Message::Ping => self.send(&wire::text(b"{}"))?,
                         Message::Reply { id, code } => on(index, Event::Reply { id, code })?,
+                        Message::Unsubscribed { code, channel } => {
+                            on(index, Event::Unsubscribed { code, channel })?;
+                        }
                         Message::Push { stamp } => {
                             let frame = frame.bytes;
                             on(index, Event::Push { stamp, frame, at })?;
@@ -209,6 +232,17 @@ fn take_response(index: usize, bytes: &[u8], at: Instant, on: Listener<'_>) -> R
     }
     on(index, Event::Response { at })?;
     Ok(head.length + head.body)
+}
+
+fn take_number(index: usize, bytes: &[u8], at: Instant, on: Listener<'_>) -> Result<usize, Fault> {
+    let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
+        return Ok(0);
+    };
+    if bytes.first() != Some(&b':') {
+        return Err(Fault::Refused(format!("Redis answered: {}", wire::excerpt(&bytes[..end]))));
+    }
+    on(index, Event::Response { at })?;
+    Ok(end + 2)
 }
 
 /// Writes what the socket takes.

@@ -49,6 +49,7 @@ impl Clients<'_> {
                     Ok(())
                 }
                 Event::Reply { id, code } => Err(refusal(id, code)),
+                Event::Unsubscribed { .. } => Err(event.surprise()),
                 Event::Push { .. } | Event::Response { .. } => Ok(()),
             })?;
             for index in upgraded.drain(..) {

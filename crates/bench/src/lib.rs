@@ -19,6 +19,7 @@ mod options;
 mod payload;
 mod process;
 mod publisher;
+mod redis;
 mod report;
 mod stage;
 mod stats;
@@ -27,8 +28,8 @@ mod workload;
 
 pub use error::BenchError;
 pub use options::{
-    CONNECTIONS_MAX, Connections, Deliveries, NodeUnderTest, Options, Pace, PublisherKind, Publishes,
-    Traffic, Workload,
+    CONNECTIONS_MAX, Cluster, Connections, Deliveries, NodeUnderTest, Options, Pace, PublisherKind,
+    Publishes, Traffic, Workload,
 };
 pub use report::{Report, Row, Target};
 pub use stats::Spread;

@@ -1,4 +1,4 @@
-//! Two counters of the node's `/metrics`, read between phases and never inside one.
+//! A few figures of the node's `/metrics`. What costs the node nothing that counts is read between phases.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,8 +17,28 @@ pub(crate) struct Counters {
     pub(crate) writes: f64,
 }
 
+/// How far a node has got with putting its channels right.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Repairs {
+    pub(crate) ended: f64,
+    pub(crate) under_way: f64,
+}
+
 /// `None` if the node has no such metrics: figures that need them are then absent from the report.
 pub(crate) fn read(api: SocketAddr) -> Option<Counters> {
+    parse(&fetch(api)?)
+}
+
+/// `None` if the node does not answer, or has no such metrics.
+pub(crate) fn read_repairs(api: SocketAddr) -> Option<Repairs> {
+    let text = fetch(api)?;
+    Some(Repairs {
+        ended: sum(&text, "fanfare_channel_repairs_total")?,
+        under_way: sum(&text, "fanfare_channels_repairing")?,
+    })
+}
+
+fn fetch(api: SocketAddr) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&api, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
@@ -31,7 +51,7 @@ pub(crate) fn read(api: SocketAddr) -> Option<Counters> {
             length => text.extend_from_slice(&scratch[..length]),
         }
     }
-    parse(&String::from_utf8_lossy(&text))
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A response that does not say its length ends when the node closes.

@@ -1,8 +1,13 @@
 //! What a run measures, how long, and against whom. The cli maps its flags onto this one struct.
 
+mod cluster;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub(crate) use cluster::CHANNELS_PER_CONNECTION;
+pub use cluster::Cluster;
 
 use crate::{BenchError, payload};
 
@@ -24,12 +29,18 @@ pub enum Workload {
     Publish,
     /// Delivery latency of publications to one subscriber each, at a fixed rate.
     Unicast,
+    /// How soon nodes are whole again when Redis was away, and an account of what was published meanwhile.
+    Outage,
+    /// One publication to all connections of all nodes, then unicasts at a rate: an account of every delivery.
+    Account,
 }
 
 impl Workload {
-    /// All of them, in the order in which they run: memory first, on a node that has seen little.
-    pub const ALL: [Self; 6] =
+    /// What runs when nothing is chosen, in this order: memory first, on a node that has seen little.
+    pub const ALONE: [Self; 6] =
         [Self::Memory, Self::Connect, Self::Fanout, Self::Rate, Self::Publish, Self::Unicast];
+    /// What needs nodes that share a Redis, and runs only when it is chosen.
+    pub const TOGETHER: [Self; 2] = [Self::Outage, Self::Account];
 }
 
 /// What every connection sends before its memory is measured.
@@ -49,6 +60,8 @@ pub enum PublisherKind {
     /// Commands of one WebSocket connection, several in one frame: needs `client_publish`, and a command
     /// rate above the publications per second.
     Ws,
+    /// Plain `PUBLISH` to the Redis behind the nodes, several in one pipeline.
+    Redis,
 }
 
 /// One run of the bench.
@@ -68,17 +81,19 @@ pub struct Options {
     pub deliveries: Deliveries,
     /// The shape of `publish` and `unicast`.
     pub publishes: Publishes,
+    /// The Redis that nodes share, and the shape of `outage` and `account`.
+    pub cluster: Cluster,
 }
 
 /// The measured process and the ways into it.
 #[derive(Debug, Clone)]
 pub struct NodeUnderTest {
-    /// The measured process.
-    pub pid: u32,
+    /// The measured processes; several are nodes whose CPU and memory are added up.
+    pub pids: Vec<u32>,
     /// Where clients connect; several are taken in turn.
     pub servers: Vec<SocketAddr>,
-    /// Where the server API and `/metrics` are.
-    pub api: SocketAddr,
+    /// Where the server API and `/metrics` are: the first is published to, all are watched.
+    pub apis: Vec<SocketAddr>,
     /// What the server API asks for.
     pub api_key: String,
     /// Path of the WebSocket upgrade.
@@ -164,9 +179,9 @@ impl Options {
     /// The shape in which the published figures are taken.
     pub fn new(pid: u32, server: SocketAddr, api: SocketAddr, api_key: impl Into<String>) -> Self {
         let node = NodeUnderTest {
-            pid,
+            pids: vec![pid],
             servers: vec![server],
-            api,
+            apis: vec![api],
             api_key: api_key.into(),
             path: "/connection/websocket".to_owned(),
             origin: None,
@@ -180,13 +195,22 @@ impl Options {
             connections: Connections::default(),
             deliveries: Deliveries::default(),
             publishes: Publishes::default(),
+            cluster: Cluster::default(),
         }
     }
 
     /// The workloads to run, in their order and each once.
     pub(crate) fn chosen(&self) -> Vec<Workload> {
-        let chosen = |workload: &Workload| self.workloads.is_empty() || self.workloads.contains(workload);
-        Workload::ALL.into_iter().filter(chosen).collect()
+        if self.workloads.is_empty() {
+            return Workload::ALONE.to_vec();
+        }
+        let all = Workload::ALONE.into_iter().chain(Workload::TOGETHER);
+        all.filter(|workload| self.workloads.contains(workload)).collect()
+    }
+
+    /// The node that is asked and published to.
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.node.apis[0]
     }
 
     /// Refuses what cannot be run before anything is opened.
@@ -212,6 +236,9 @@ impl Options {
             ("the rate", self.deliveries.rate as usize),
             ("the unicast rate", self.publishes.unicast_rate as usize),
             ("servers", self.node.servers.len()),
+            ("server APIs", self.node.apis.len()),
+            ("channels", self.cluster.channels),
+            ("parts", self.cluster.parts),
             ("outstanding", self.deliveries.outstanding.iter().copied().min().unwrap_or(0)),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
@@ -221,6 +248,7 @@ impl Options {
             let why = "a CPU for the client needs one for the floor, or both share the client's";
             return Err(BenchError::Option(why.to_owned()));
         }
+        self.refuse_impossible_cluster()?;
         if let Some(many) = self.deliveries.outstanding.iter().find(|many| **many > OUTSTANDING_MAX) {
             return Err(BenchError::Option(format!("outstanding {many}: more than {OUTSTANDING_MAX}")));
         }
@@ -243,6 +271,11 @@ impl Options {
             Workload::Rate => ("rate", 3 * self.deliveries.receivers + 1),
             Workload::Publish => ("publish", self.publishes.subscribers + self.publishes.publishers),
             Workload::Unicast => ("unicast", self.publishes.subscribers + self.publishes.publishers),
+            Workload::Account => ("account", self.publishes.subscribers + self.publishes.publishers),
+            Workload::Outage => {
+                let holders = self.cluster.channels.div_ceil(CHANNELS_PER_CONNECTION);
+                ("outage", self.node.servers.len() * holders)
+            }
         }
     }
 }
@@ -312,7 +345,7 @@ mod tests {
     #[test]
     fn the_defaults_are_possible() {
         options().refuse_impossible().unwrap();
-        assert_eq!(options().chosen(), Workload::ALL);
+        assert_eq!(options().chosen(), Workload::ALONE);
     }
 
     #[test]

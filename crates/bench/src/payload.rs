@@ -8,6 +8,8 @@ const MARK: &[u8] = b"\"t\":";
 const DIGITS: usize = 16;
 /// Added to every stamp: sixteen digits from the first nanosecond on, for a hundred days.
 const ORIGIN: u64 = 1_000_000_000_000_000;
+/// More publications than any channel sees in one run.
+const NUMBERS: u64 = 1_000_000;
 
 /// The one clock of a run; both ends of a latency are read from it, in one process.
 #[derive(Clone, Copy)]
@@ -27,6 +29,17 @@ impl Clock {
     pub(crate) fn since(self, stamp: u64, at: Instant) -> Duration {
         Duration::from_nanos(self.stamp(at).saturating_sub(stamp))
     }
+}
+
+/// A stamp that is no time: the `nth` publication to channel number `channel`.
+pub(crate) fn numbered(channel: usize, nth: u32) -> u64 {
+    ORIGIN + channel as u64 * NUMBERS + u64::from(nth)
+}
+
+/// Channel and number of a stamp that was made so.
+pub(crate) fn number_in(stamp: u64) -> Option<(usize, u32)> {
+    let number = stamp.checked_sub(ORIGIN)?;
+    Some((usize::try_from(number / NUMBERS).ok()?, u32::try_from(number % NUMBERS).ok()?))
 }
 
 /// Smallest payload that [`of_size`] can make.

@@ -14,10 +14,10 @@ use crate::BenchError;
 /// Nanoseconds of one tick of `/proc/PID/stat`; Linux shows 100 ticks a second on every machine we run on.
 const TICK_NS: u64 = 10_000_000;
 
-/// The measured process.
-#[derive(Clone, Copy)]
+/// The measured processes: one node, or several whose figures are added up.
+#[derive(Clone)]
 pub(crate) struct Process {
-    pid: u32,
+    pids: Vec<u32>,
 }
 
 /// CPU used so far: exact per living thread, in ticks for the process as a whole.
@@ -44,39 +44,28 @@ pub(crate) struct Memory {
 }
 
 impl Process {
-    pub(crate) fn new(pid: u32) -> Self {
-        Self { pid }
+    pub(crate) fn new(pids: &[u32]) -> Self {
+        Self { pids: pids.to_vec() }
     }
 
-    pub(crate) fn cpu(self) -> Result<CpuReading, BenchError> {
-        let folder = format!("/proc/{}/task", self.pid);
-        let mut ns_by_thread = HashMap::new();
-        for entry in fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))? {
-            let entry = entry.map_err(|error| unreadable(&folder, &error))?;
-            // A thread may end between the listing and the reading; then it is one of those that ended.
-            let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else {
-                continue;
-            };
-            let thread = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            if let (Some(thread), Some(ns)) = (thread, first_number(&text)) {
-                ns_by_thread.insert(thread, ns);
-            }
+    pub(crate) fn cpu(&self) -> Result<CpuReading, BenchError> {
+        let mut reading = CpuReading { ns_by_thread: HashMap::new(), ticks: 0 };
+        for pid in &self.pids {
+            read_threads(*pid, &mut reading.ns_by_thread)?;
+            reading.ticks += ticks(&read(*pid, "stat")?).unwrap_or(0);
         }
-        if ns_by_thread.is_empty() {
-            return Err(BenchError::Process(format!(
-                "{folder}/*/schedstat says nothing (CONFIG_SCHED_INFO)"
-            )));
+        Ok(reading)
+    }
+
+    pub(crate) fn memory(&self) -> Result<Memory, BenchError> {
+        let mut sum = Memory::default();
+        for pid in &self.pids {
+            let memory = parse_memory(&read(*pid, "smaps_rollup")?);
+            sum.rss += memory.rss;
+            sum.anonymous += memory.anonymous;
+            sum.private += memory.private;
         }
-        Ok(CpuReading { ns_by_thread, ticks: ticks(&self.read("stat")?).unwrap_or(0) })
-    }
-
-    pub(crate) fn memory(self) -> Result<Memory, BenchError> {
-        Ok(parse_memory(&self.read("smaps_rollup")?))
-    }
-
-    fn read(self, file: &str) -> Result<String, BenchError> {
-        let path = format!("/proc/{}/{file}", self.pid);
-        fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))
+        Ok(sum)
     }
 }
 
@@ -120,6 +109,31 @@ pub(crate) fn confine(cpu: usize) -> io::Result<()> {
     let mut only = CpuSet::new();
     only.set(cpu);
     Ok(sched_setaffinity(None, &only)?)
+}
+
+fn read_threads(pid: u32, ns_by_thread: &mut HashMap<u32, u64>) -> Result<(), BenchError> {
+    let folder = format!("/proc/{pid}/task");
+    let before = ns_by_thread.len();
+    for entry in fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))? {
+        let entry = entry.map_err(|error| unreadable(&folder, &error))?;
+        // A thread may end between the listing and the reading; then it is one of those that ended.
+        let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else {
+            continue;
+        };
+        let thread = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let (Some(thread), Some(ns)) = (thread, first_number(&text)) {
+            ns_by_thread.insert(thread, ns);
+        }
+    }
+    if ns_by_thread.len() == before {
+        return Err(BenchError::Process(format!("{folder}/*/schedstat says nothing (CONFIG_SCHED_INFO)")));
+    }
+    Ok(())
+}
+
+fn read(pid: u32, file: &str) -> Result<String, BenchError> {
+    let path = format!("/proc/{pid}/{file}");
+    fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))
 }
 
 fn clock_ns(clock: ClockId) -> u64 {
@@ -168,7 +182,7 @@ mod tests {
 
     #[test]
     fn this_process_can_be_read() {
-        let process = Process::new(std::process::id());
+        let process = Process::new(&[std::process::id()]);
         let before = process.cpu().unwrap();
         assert!(process.memory().unwrap().rss > 0);
         assert!(process.cpu().unwrap().ns_by_thread.len() >= before.ns_by_thread.len().min(1));

@@ -1,4 +1,5 @@
-//! Who publishes to the node: one HTTP connection or one WebSocket connection, one request or frame at a time.
+//! Who publishes to the node: one connection by HTTP, by WebSocket or to Redis, one request, frame or pipeline
+//! at a time.
 
 use crate::client::Table;
 use crate::connection::{Event, Speech};
@@ -6,13 +7,14 @@ use crate::error::Fault;
 use crate::http::Api;
 use crate::join::Clients;
 use crate::stage::Stage;
-use crate::{BenchError, Options, PublisherKind, wire};
+use crate::{BenchError, Options, PublisherKind, redis, wire};
 
 /// One publisher, whose connection stands in the table.
 pub(crate) struct Publisher {
     index: usize,
     kind: PublisherKind,
     api: Api,
+    redis_prefix: String,
     next_id: u32,
     /// Answers still to come; it publishes again when there are none.
     unanswered: usize,
@@ -25,15 +27,17 @@ impl Publisher {
         token: &dyn Fn(usize) -> String,
         stage: &mut Stage,
     ) -> Result<Self, BenchError> {
-        let api = Api { address: options.node.api, key: options.node.api_key.clone() };
+        let api = Api { address: options.api(), key: options.node.api_key.clone() };
         let index = match options.deliveries.publisher {
             PublisherKind::Http => open_http(table, &api, stage)?,
             PublisherKind::Ws => {
                 let clients = Clients { count: 1, token, channel: None };
                 clients.join(table, options, stage)?.start
             }
+            PublisherKind::Redis => open_redis(table, options, stage)?,
         };
-        Ok(Self { index, kind: options.deliveries.publisher, api, next_id: 10, unanswered: 0 })
+        let redis_prefix = options.cluster.redis_prefix.clone();
+        Ok(Self { index, kind: options.deliveries.publisher, api, redis_prefix, next_id: 10, unanswered: 0 })
     }
 
     pub(crate) fn is_free(&self) -> bool {
@@ -57,10 +61,14 @@ impl Publisher {
                 let commands: Vec<String> = ids.map(|id| wire::publish(id, channel, payload)).collect();
                 wire::text(commands.join("\n").as_bytes())
             }
+            (PublisherKind::Redis, _) => {
+                let key = format!("{}:ch:{channel}", self.redis_prefix);
+                redis::command(&[b"PUBLISH", key.as_bytes(), payload.as_bytes()]).repeat(count)
+            }
         };
         self.unanswered = match self.kind {
             PublisherKind::Http => 1,
-            PublisherKind::Ws => count,
+            PublisherKind::Ws | PublisherKind::Redis => count,
         };
         table.send(self.index, &bytes, stage)
     }
@@ -78,6 +86,7 @@ impl Publisher {
             Event::Reply { code, .. } => Err(Fault::Refused(format!(
                 "publish was answered with error {code} (103: client_publish; 111: the command rate)"
             ))),
+            Event::Unsubscribed { .. } => Err(event.surprise()),
             Event::Upgraded | Event::Push { .. } => Ok(()),
         }
     }
@@ -86,6 +95,11 @@ impl Publisher {
         self.next_id = self.next_id.wrapping_add(1).max(10);
         self.next_id
     }
+}
+
+fn open_redis(table: &mut Table, options: &Options, stage: &Stage) -> Result<usize, BenchError> {
+    let address = options.cluster.redis.expect("whoever publishes to Redis was asked where it is");
+    table.open(address, Speech::Redis, Vec::new()).map_err(|error| Fault::Io(error).at(stage.name()))
 }
 
 /// A keep-alive connection to the server API.

@@ -29,10 +29,11 @@ pub(crate) enum Opcode {
 
 /// One line of a text frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Message {
+pub(crate) enum Message<'a> {
     Ping,
     Reply { id: u32, code: u32 },
     Push { stamp: u64 },
+    Unsubscribed { code: u32, channel: &'a [u8] },
 }
 
 /// The first whole frame in `bytes`; `None` if more bytes are needed.
@@ -70,11 +71,13 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Option<ServerFrame<'_>>, String> {
 
 /// Says what one line of a text frame is. Relies on `id` and `push` standing first, as every server of this
 /// protocol writes them, and so never parses JSON.
-pub(crate) fn classify(line: &[u8]) -> Result<Message, String> {
+pub(crate) fn classify(line: &[u8]) -> Result<Message<'_>, String> {
     if line.starts_with(b"{\"push\":") {
-        let stamp =
-            payload::stamp_in(line).ok_or_else(|| format!("an unexpected push: {}", excerpt(line)))?;
-        return Ok(Message::Push { stamp });
+        let message = match payload::stamp_in(line) {
+            Some(stamp) => Some(Message::Push { stamp }),
+            None => unsubscribed(line),
+        };
+        return message.ok_or_else(|| format!("an unexpected push: {}", excerpt(line)));
     }
     if line == b"{}" {
         return Ok(Message::Ping);
@@ -87,6 +90,13 @@ pub(crate) fn classify(line: &[u8]) -> Result<Message, String> {
         None => 0,
     };
     Ok(Message::Reply { id, code })
+}
+
+fn unsubscribed(line: &[u8]) -> Option<Message<'_>> {
+    let rest = line.strip_prefix(b"{\"push\":{\"channel\":\"")?;
+    let (channel, rest) = rest.split_at(rest.iter().position(|byte| *byte == b'"')?);
+    let (code, _) = number(rest.strip_prefix(b"\",\"unsubscribe\":{\"code\":")?)?;
+    Some(Message::Unsubscribed { code, channel })
 }
 
 /// The upgrade request, which a connection sends as soon as it is connected.
@@ -103,9 +113,15 @@ pub(crate) fn upgrade(host: &str, path: &str, origin: Option<&str>) -> Vec<u8> {
 pub(crate) fn join(token: &str, channel: Option<&str>) -> Vec<u8> {
     let mut lines = format!("{{\"id\":1,\"connect\":{{\"token\":\"{token}\"}}}}");
     if let Some(channel) = channel {
-        lines.push_str(&format!("\n{{\"id\":2,\"subscribe\":{{\"channel\":\"{channel}\"}}}}"));
+        lines.push('\n');
+        lines.push_str(&subscribe(2, channel));
     }
     text(lines.as_bytes())
+}
+
+/// The command `subscribe`, not yet framed.
+pub(crate) fn subscribe(id: u32, channel: &str) -> String {
+    format!("{{\"id\":{id},\"subscribe\":{{\"channel\":\"{channel}\"}}}}")
 }
 
 /// The command `publish`, not yet framed.
@@ -210,7 +226,9 @@ mod tests {
         assert_eq!(classify(refused), Ok(Message::Reply { id: 71, code: 108 }));
         let push = b"{\"push\":{\"channel\":\"a\",\"pub\":{\"data\":{\"t\":1000000000000007,\"p\":\"\"}}}}";
         assert_eq!(classify(push), Ok(Message::Push { stamp: 1_000_000_000_000_007 }));
-        assert!(classify(b"{\"push\":{\"channel\":\"a\",\"unsubscribe\":{\"code\":2500}}}").is_err());
+        let told = b"{\"push\":{\"channel\":\"a\",\"unsubscribe\":{\"code\":2500,\"reason\":\"x\"}}}";
+        assert_eq!(classify(told), Ok(Message::Unsubscribed { code: 2500, channel: b"a" }));
+        assert!(classify(b"{\"push\":{\"channel\":\"a\",\"join\":{}}}").is_err());
         assert!(classify(b"hello").is_err());
     }
 

@@ -1,187 +1,18 @@
 //! `fanfare bench`: flags onto the load generator's options, and tokens as a backend would sign them.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+mod flags;
 
 use ::bench::{BenchError, Options, PublisherKind, Traffic, Workload};
 use auth::{Claims, Config, Signer};
-use clap::{Args, ValueEnum};
-use model::{Period, RawJson, UnixTime};
+use model::{RawJson, UnixTime};
 
-use crate::credential::ApiKey;
+pub(crate) use flags::Flags;
+
 use crate::failure::Failure;
-use crate::settings::Sources;
 use crate::{signing, text};
 
 /// Longer than any run.
 const TOKEN_SECONDS: i64 = 24 * 3600;
-
-#[derive(Args)]
-pub(crate) struct Flags {
-    /// What to measure; nothing means everything
-    #[arg(value_enum, value_name = "WORKLOAD")]
-    workloads: Vec<WorkloadName>,
-    #[command(flatten)]
-    node: NodeUnderTest,
-    #[command(flatten)]
-    pace: Pace,
-    #[command(flatten)]
-    memory: Memory,
-    #[command(flatten)]
-    deliveries: Deliveries,
-    #[command(flatten)]
-    publishes: Publishes,
-    /// Writes the report here as JSON too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "The node")]
-struct NodeUnderTest {
-    /// The node's process
-    #[arg(long)]
-    pid: u32,
-    /// Where clients connect; several, separated by commas, are taken in turn
-    #[arg(long, value_name = "ADDRESS,…", value_delimiter = ',', default_value = "127.0.0.1:8000")]
-    servers: Vec<SocketAddr>,
-    /// Where the server API and the metrics are
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
-    api: SocketAddr,
-    #[command(flatten)]
-    key: ApiKey,
-    /// A file with the secret that the node verifies tokens with, instead of token.hmac_secret
-    #[arg(long, value_name = "FILE")]
-    secret_file: Option<String>,
-    #[command(flatten)]
-    sources: Sources,
-    /// The path where the native protocol is spoken
-    #[arg(long)]
-    path: Option<String>,
-    /// The Origin header to connect with
-    #[arg(long)]
-    origin: Option<String>,
-    /// What the names of all channels begin with
-    #[arg(long, value_name = "TEXT")]
-    channel_prefix: Option<String>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Pace")]
-struct Pace {
-    /// Connections that are being established at a time
-    #[arg(long, value_name = "N")]
-    window: Option<usize>,
-    /// Most connections opened per second
-    #[arg(long, value_name = "N")]
-    connects_per_second: Option<u32>,
-    /// How often connect, publish and unicast are repeated
-    #[arg(long, value_name = "N")]
-    repeats: Option<usize>,
-    /// How many pairs of node and floor fanout and rate take
-    #[arg(long, value_name = "N")]
-    pairs: Option<usize>,
-    /// The CPU that receives
-    #[arg(long, value_name = "CPU")]
-    client_cpu: Option<usize>,
-    /// The CPU of the floor's sender
-    #[arg(long, value_name = "CPU")]
-    floor_cpu: Option<usize>,
-    /// How long a stage may receive nothing
-    #[arg(long, value_name = "PERIOD")]
-    patience: Option<Period>,
-    /// How long a stage may take
-    #[arg(long, value_name = "PERIOD")]
-    stage_limit: Option<Period>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Connections: memory, connect")]
-struct Memory {
-    /// memory: how many connections
-    #[arg(long, value_name = "N")]
-    connections: Option<usize>,
-    /// memory: connections opened and closed before the first reading
-    #[arg(long, value_name = "N")]
-    warm_up: Option<usize>,
-    /// memory: commands that each connection sends
-    #[arg(long, value_name = "N")]
-    messages: Option<usize>,
-    /// memory: which commands
-    #[arg(long, value_enum)]
-    traffic: Option<TrafficName>,
-    /// memory: how long the node rests before a reading
-    #[arg(long, value_name = "PERIOD")]
-    settle: Option<Period>,
-    /// connect: connections per repeat
-    #[arg(long, value_name = "N")]
-    establish: Option<usize>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Deliveries: fanout, rate")]
-struct Deliveries {
-    /// Receivers on the one channel
-    #[arg(long, value_name = "N")]
-    receivers: Option<usize>,
-    /// Bytes of each payload
-    #[arg(long, value_name = "BYTES")]
-    payload: Option<usize>,
-    /// fanout: publications outstanding, one measurement each
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
-    outstanding: Vec<usize>,
-    /// fanout: how long each side of a pair runs
-    #[arg(long, value_name = "PERIOD")]
-    fanout_phase: Option<Period>,
-    /// How publications enter the node
-    #[arg(long, value_enum)]
-    publisher: Option<PublisherName>,
-    /// rate: publications per second
-    #[arg(long, value_name = "N")]
-    rate: Option<u32>,
-    /// rate: how long each side of a pair runs
-    #[arg(long, value_name = "PERIOD")]
-    rate_phase: Option<Period>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Publishes: publish, unicast")]
-struct Publishes {
-    /// publish: HTTP connections with one request outstanding each
-    #[arg(long, value_name = "N")]
-    publishers: Option<usize>,
-    /// Subscribers, each on its own channel
-    #[arg(long, value_name = "N")]
-    subscribers: Option<usize>,
-    /// How long each repeat runs
-    #[arg(long, value_name = "PERIOD")]
-    publish_phase: Option<Period>,
-    /// unicast: publications per second over all channels
-    #[arg(long, value_name = "N")]
-    unicast_rate: Option<u32>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum WorkloadName {
-    Memory,
-    Connect,
-    Fanout,
-    Rate,
-    Publish,
-    Unicast,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TrafficName {
-    Rpc,
-    Publish,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PublisherName {
-    Http,
-    Ws,
-}
 
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let options = options(flags)?;
@@ -211,7 +42,12 @@ fn options(flags: &Flags) -> Result<Options, Failure> {
     let [server, ..] = node.servers.as_slice() else {
         return Err(Failure::unusable("--servers: name at least one address"));
     };
-    let mut options = Options::new(node.pid, *server, node.api, node.key.read()?.reveal());
+    let ([pid, ..], [api, ..]) = (node.pid.as_slice(), node.api.as_slice()) else {
+        return Err(Failure::unusable("--pid, --api: name at least one node"));
+    };
+    let mut options = Options::new(*pid, *server, *api, node.key.read()?.reveal());
+    options.node.pids.clone_from(&node.pid);
+    options.node.apis.clone_from(&node.api);
     options.node.servers.clone_from(&node.servers);
     options.workloads = flags.workloads.iter().map(|name| Workload::from(*name)).collect();
     options.json.clone_from(&flags.json);
@@ -250,7 +86,18 @@ fn options(flags: &Flags) -> Result<Options, Failure> {
     replace(&mut options.publishes.subscribers, publishes.subscribers);
     replace(&mut options.publishes.phase, publishes.publish_phase.map(|period| period.0));
     replace(&mut options.publishes.unicast_rate, publishes.unicast_rate);
+    set_cluster(&mut options.cluster, &flags.cluster);
     Ok(options)
+}
+
+fn set_cluster(options: &mut ::bench::Cluster, flags: &flags::Cluster) {
+    options.redis = flags.redis;
+    options.outage.clone_from(&flags.outage);
+    options.forgets = flags.forgets;
+    replace(&mut options.redis_prefix, flags.redis_prefix.clone());
+    replace(&mut options.channels, flags.channels);
+    replace(&mut options.kept, flags.kept);
+    replace(&mut options.parts, flags.parts);
 }
 
 fn replace<T>(value: &mut T, given: Option<T>) {
@@ -259,39 +106,11 @@ fn replace<T>(value: &mut T, given: Option<T>) {
     }
 }
 
-impl From<WorkloadName> for Workload {
-    fn from(name: WorkloadName) -> Self {
-        match name {
-            WorkloadName::Memory => Self::Memory,
-            WorkloadName::Connect => Self::Connect,
-            WorkloadName::Fanout => Self::Fanout,
-            WorkloadName::Rate => Self::Rate,
-            WorkloadName::Publish => Self::Publish,
-            WorkloadName::Unicast => Self::Unicast,
-        }
-    }
-}
-
-impl From<TrafficName> for Traffic {
-    fn from(name: TrafficName) -> Self {
-        match name {
-            TrafficName::Rpc => Self::Rpc,
-            TrafficName::Publish => Self::Publish,
-        }
-    }
-}
-
-impl From<PublisherName> for PublisherKind {
-    fn from(name: PublisherName) -> Self {
-        match name {
-            PublisherName::Http => Self::Http,
-            PublisherName::Ws => Self::Ws,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::path::PathBuf;
+
     use clap::Parser;
     use model::Secret;
 

@@ -223,8 +223,9 @@ fn connection_limit(wanted: u32, descriptors: u64) -> Result<u32, StartError> {
 }
 
 fn policy(config: &Config, verifier: Verifier, workers: u16) -> Policy {
-    /// Subscribers that a node tells of missing publications in a tick: 1000 a second come back.
-    const LAPSES_PER_TICK: usize = 100;
+    /// Subscribers that a node tells of missing publications in a tick: no more than 1000 come back within any
+    /// second, though eleven ticks may fall into one.
+    const LAPSES_PER_TICK: usize = 90;
     let client = config.client.clone();
     let outbox_bytes = client.outbox_size.as_usize();
     let total = match client.outbox_total.0 {

@@ -40,13 +40,17 @@ pub(crate) struct Channel {
     pins: u32,
     first: Group,
     /// Groups of further variants.
-    others: Vec<Group>,
+    others: Option<Further>,
 }
 
+/// A list that few channels have takes a pointer in all others.
+type Further = Box<Vec<Group>>;
+
 /// Where a channel stands with the broker thread.
+#[expect(clippy::box_collection, reason = "most channels have none, and there are very many channels")]
 pub(crate) enum Standing {
     /// Its join is asked for, or is yet to be; these connections wait.
-    Joining(Vec<Waiter>),
+    Joining(Box<Vec<Waiter>>),
     /// Its publications arrive.
     Joined,
 }
@@ -67,10 +71,11 @@ pub(crate) struct Group {
 }
 
 /// A channel of one subscriber, as most are where every user has their own, needs no list.
+#[expect(clippy::box_collection, reason = "most channels have none, and there are very many channels")]
 enum Members {
     None,
     One(Member),
-    Many(Vec<Member>),
+    Many(Box<Vec<Member>>),
 }
 
 /// A subscriber as fan-out sees it.
@@ -148,9 +153,8 @@ impl Channels {
             return (known, false);
         }
         let first = Group { variant, hears: false, members: Members::None };
-        let standing = Standing::Joining(Vec::new());
-        let channel =
-            Channel { name: name.clone(), standing, last: None, pins: 1, first, others: Vec::new() };
+        let standing = Standing::Joining(Box::default());
+        let channel = Channel { name: name.clone(), standing, last: None, pins: 1, first, others: None };
         let index = self.channels.insert(channel);
         let (channels, hasher) = (&self.channels, &self.hasher);
         let rehash =
@@ -244,7 +248,8 @@ impl Channels {
 impl Channel {
     /// The groups that have members.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
-        std::iter::once(&self.first).chain(&self.others).filter(|group| !group.members().is_empty())
+        let others = self.others.iter().flat_map(|others| others.iter());
+        std::iter::once(&self.first).chain(others).filter(|group| !group.members().is_empty())
     }
 
     /// How many connections of this worker are subscribed.
@@ -253,7 +258,7 @@ impl Channel {
     }
 
     fn group_mut(&mut self, variant: Variant, hears: bool) -> &mut Group {
-        let is_first_free = self.others.is_empty() && self.first.members().is_empty();
+        let is_first_free = self.others.is_none() && self.first.members().is_empty();
         if is_first_free {
             (self.first.variant, self.first.hears) = (variant, hears);
         }
@@ -261,12 +266,12 @@ impl Channel {
         if is_it(&self.first) {
             return &mut self.first;
         }
-        let known = self.others.iter().position(is_it);
-        let index = known.unwrap_or_else(|| {
-            self.others.push(Group { variant, hears, members: Members::None });
-            self.others.len() - 1
+        let others = self.others.get_or_insert_default();
+        let index = others.iter().position(is_it).unwrap_or_else(|| {
+            others.push(Group { variant, hears, members: Members::None });
+            others.len() - 1
         });
-        &mut self.others[index]
+        &mut others[index]
     }
 }
 
@@ -289,7 +294,7 @@ impl Members {
                 0
             }
             Self::One(first) => {
-                *self = Self::Many(vec![*first, member]);
+                *self = Self::Many(Box::new(vec![*first, member]));
                 1
             }
             Self::Many(members) => {

@@ -4,7 +4,7 @@
 use crate::{channels, connection, node, slab, users, wheel};
 
 /// The written budget of all tables together, strings aside.
-const BYTES_MAX: usize = 560;
+const BYTES_MAX: usize = 480;
 /// A hash table holds one index of four bytes and one control byte per place, and is at least 7/16 full.
 const INDEX_BYTES: usize = 5 * 16 / 7;
 

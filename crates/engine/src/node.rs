@@ -268,7 +268,7 @@ impl Node {
                 self.mail(worker, WorkerMail::Publication { channel, delivery }, Some(size));
             }
             Joined::Many(list) => {
-                for (worker, channel) in list.clone() {
+                for (worker, channel) in (**list).clone() {
                     let delivery = Arc::clone(&delivery);
                     self.mail(worker, WorkerMail::Publication { channel, delivery }, Some(size));
                 }

@@ -38,9 +38,9 @@ impl Pairs {
         let mut pairs = Self { node: Vec::new(), floor: Vec::new(), frames_per_write: Vec::new() };
         for pair in 0..run.options.pace.pairs {
             stand.stage = run.stage(format!("fanout, {count} outstanding, pair {}", pair + 1));
-            let before = metrics::read(run.options.node.api);
+            let before = metrics::read(run.options.api());
             pairs.node.push(stand.measure(Side::Node, |stand| burst(stand, Side::Node, count, time))?);
-            pairs.frames_per_write.extend(frames_per_write(before, metrics::read(run.options.node.api)));
+            pairs.frames_per_write.extend(frames_per_write(before, metrics::read(run.options.api())));
             pairs.floor.push(stand.measure(Side::Floor, |stand| burst(stand, Side::Floor, count, time))?);
         }
         Ok(pairs)
@@ -67,7 +67,7 @@ impl Pairs {
             run.note(format!(
                 "fanout, {count} outstanding: no frames per write, the node has no fanfare_writes_total and \
                  fanfare_deliveries_total at {}/metrics",
-                options.node.api
+                options.api()
             ));
         }
         run.figure(NAME, format!("frames per write, {count} outstanding"), "", &self.frames_per_write);

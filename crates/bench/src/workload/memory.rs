@@ -114,6 +114,7 @@ fn talk_once(
                     return Err(Fault::Refused(format!("a command was answered with error {code} ({what})")));
                 }
                 Event::Push { .. } => pushed += 1,
+                Event::Unsubscribed { .. } => return Err(event.surprise()),
                 Event::Upgraded | Event::Response { .. } => {}
             }
             Ok(())

@@ -1,8 +1,10 @@
 //! One file per workload, and what they share: the options, the clock, the measured process, the report.
 
+mod account;
 mod connect;
 mod fanout;
 mod memory;
+mod outage;
 mod publish;
 mod rate;
 mod stand;
@@ -40,7 +42,7 @@ pub fn run(
         process::confine(cpu).map_err(|error| Fault::Io(error).at("confining the client to its CPU"))?;
     }
     let mut run = Run {
-        process: Process::new(options.node.pid),
+        process: Process::new(&options.node.pids),
         options: &options,
         token,
         clock: Clock::start(),
@@ -55,6 +57,8 @@ pub fn run(
             Workload::Rate => rate::run(&mut run)?,
             Workload::Publish => publish::run(&mut run)?,
             Workload::Unicast => publish::run_unicast(&mut run)?,
+            Workload::Outage => outage::run(&mut run)?,
+            Workload::Account => account::run(&mut run)?,
         }
     }
     let report = run.report;

@@ -28,7 +28,7 @@ const WARM_UP_SHARE: u32 = 5;
 
 /// When the next publication is sent.
 #[derive(Clone, Copy)]
-enum Pace {
+pub(super) enum Pace {
     /// As soon as a publisher has its answer.
     Window,
     /// At so many per second.
@@ -84,31 +84,31 @@ fn column(phases: &[Phase], of: fn(&Phase) -> f64) -> Vec<f64> {
 }
 
 /// What one repeat came to; latencies are p50 and p99.
-struct Phase {
+pub(super) struct Phase {
     cpu_us: f64,
     own_us: f64,
-    per_second: f64,
-    delivery_us: [f64; 2],
+    pub(super) per_second: f64,
+    pub(super) delivery_us: [f64; 2],
     response_us: [f64; 2],
     threads_ended: usize,
 }
 
-struct Publishing<'a> {
-    options: &'a Options,
-    clock: Clock,
-    api: Api,
-    table: Table,
-    stage: Stage,
-    publishers: Range<usize>,
+pub(super) struct Publishing<'a> {
+    pub(super) options: &'a Options,
+    pub(super) clock: Clock,
+    pub(super) api: Api,
+    pub(super) table: Table,
+    pub(super) stage: Stage,
+    pub(super) publishers: Range<usize>,
     /// Publishers without a request outstanding.
     free: Vec<usize>,
     channels: Vec<String>,
     next_channel: usize,
-    tally: Tally,
+    pub(super) tally: Tally,
 }
 
-struct Tally {
-    sent: u64,
+pub(super) struct Tally {
+    pub(super) sent: u64,
     received: u64,
     answered: u64,
     /// Publications sent to each subscriber and not yet seen there.
@@ -131,7 +131,7 @@ impl<'a> Publishing<'a> {
         Ok(phases)
     }
 
-    fn open(run: &Run<'a>, name: &str) -> Result<Self, BenchError> {
+    pub(super) fn open(run: &Run<'a>, name: &str) -> Result<Self, BenchError> {
         let options = run.options;
         let mut stage = run.stage(format!("{name}, connecting"));
         let mut table = table(&stage)?;
@@ -141,7 +141,7 @@ impl<'a> Publishing<'a> {
             channel: Some(&|nth| run.channel(nth)),
         };
         let subscribers = subscribers.join(&mut table, options, &mut stage)?;
-        let api = Api { address: options.node.api, key: options.node.api_key.clone() };
+        let api = Api { address: options.api(), key: options.node.api_key.clone() };
         for _ in 0..options.publishes.publishers {
             open_http(&mut table, &api, &stage)?;
         }
@@ -168,7 +168,7 @@ impl<'a> Publishing<'a> {
         })
     }
 
-    fn measure(&mut self, run: &Run<'_>, pace: Pace) -> Result<Phase, BenchError> {
+    pub(super) fn measure(&mut self, run: &Run<'_>, pace: Pace) -> Result<Phase, BenchError> {
         self.tally.reset();
         self.table.rest(&mut self.stage, AFTERMATH)?;
         let (before, own) = (run.process.cpu()?, process::own_cpu_ns());
@@ -244,7 +244,7 @@ impl<'a> Publishing<'a> {
         self.table.send(publisher, &request, &self.stage)
     }
 
-    fn turn(&mut self, wait: Duration) -> Result<(), BenchError> {
+    pub(super) fn turn(&mut self, wait: Duration) -> Result<(), BenchError> {
         let Self { table, stage, tally, free, publishers, clock, .. } = self;
         stage.goal(tally.received, tally.sent);
         table.turn(stage, wait, |index, event| {
@@ -255,15 +255,13 @@ impl<'a> Publishing<'a> {
                     free.push(index);
                 }
                 Event::Upgraded => {}
-                Event::Reply { code, .. } => {
-                    return Err(Fault::Refused(format!("an unexpected reply with code {code}")));
-                }
+                Event::Reply { .. } | Event::Unsubscribed { .. } => return Err(event.surprise()),
             }
             Ok(())
         })
     }
 
-    fn refuse_misdelivery(&self) -> Result<(), BenchError> {
+    pub(super) fn refuse_misdelivery(&self) -> Result<(), BenchError> {
         let wrong = self.tally.missing.iter().filter(|missing| **missing != 0).count();
         if wrong == 0 {
             return Ok(());

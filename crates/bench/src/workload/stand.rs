@@ -122,7 +122,7 @@ impl<'a> Stand<'a> {
             Floor::open(&mut table, run.clock, options.deliveries.receivers, options.pace.floor_cpu, &stage)?;
         let mut stand = Self {
             options,
-            process: run.process,
+            process: run.process.clone(),
             clock: run.clock,
             channel,
             table,

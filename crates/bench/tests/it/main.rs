@@ -148,7 +148,7 @@ fn a_delivery_too_many_is_an_error() {
 fn what_is_not_there_is_refused() {
     let node = Node::start(Behaviour::Good);
     let mut options = options(&node, Workload::Connect);
-    options.node.pid = u32::MAX;
+    options.node.pids = vec![u32::MAX];
     assert!(run(options).unwrap_err().contains("measured process"));
     let mut options = self::options(&node, Workload::Connect);
     options.node.servers = vec!["127.0.0.1:1".parse().unwrap()];

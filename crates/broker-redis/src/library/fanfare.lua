@@ -26,10 +26,8 @@ local function remembered(channel)
   local found = redis.pcall('HMGET', channel.meta, unpack(FIELDS))
   if found.err then return nil, found end
   local meta = {
-    size = number_within(found[3] or '', 0, SIZE_MAX),
-    ttl = number_within(found[4] or '', 1, TTL_MAX),
-    meta_ttl = number_within(found[5] or '', 1, TTL_MAX),
-    version = decimal(found[6] or ''),
+    rules = {size = found[3] or '', ttl = found[4] or '', meta_ttl = found[5] or ''},
+    version = found[6] or '',
     version_epoch = found[7] or '',
   }
   if found[1] then
@@ -88,12 +86,12 @@ local function rules_of(given, meta)
       if wrong then return nil, wrong end
       rules[name] = number
       -- What is not kept this once says nothing of the next.
-      if number ~= meta[name] and (name ~= 'size' or number > 0) then
+      if given[name] ~= meta.rules[name] and (name ~= 'size' or number > 0) then
         writes[#writes + 1] = field
         writes[#writes + 1] = string.format('%.0f', number)
       end
     else
-      rules[name] = meta[name] or DEFAULTS[name]
+      rules[name] = number_within(meta.rules[name], least, most) or DEFAULTS[name]
     end
   end
   return rules, nil, writes
@@ -131,10 +129,11 @@ end
 
 -- Whether something at least as new was accepted. Versions of different epochs are not compared.
 local function is_outdated(given, meta)
-  if not given.version or not meta.version then return false end
+  local known = given.version and decimal(meta.version)
+  if not known then return false end
   local epoch = given.version_epoch or ''
   if epoch ~= '' and epoch ~= meta.version_epoch then return false end
-  return not is_greater(given.version, meta.version)
+  return not is_greater(given.version, known)
 end
 
 -- Appends to the history; then remembers. Only the first write can fail.
@@ -216,6 +215,15 @@ local function entries_of(channel, since, limit, is_reverse)
   return entries
 end
 
+-- Keeps what is known of a channel for as long as the rules say, to a sixteenth: nodes read often, and what is
+-- written goes to disk and to replicas.
+local function keep_known(channel, meta_ttl)
+  local left = redis.call('PTTL', channel.meta)
+  if left > meta_ttl or left < meta_ttl - meta_ttl / 16 then
+    redis.call('PEXPIRE', channel.meta, string.format('%.0f', meta_ttl))
+  end
+end
+
 local function fanfare_read(keys, args)
   local channel, meta, rules, writes, limit, entries, wrong
   channel, wrong = channel_of(keys)
@@ -236,7 +244,9 @@ local function fanfare_read(keys, args)
     begin(meta.epoch, writes)
   end
   entries = {}
-  if not is_new and limit > 0 then
+  -- Behind the top there is nothing, which is what most channels are asked for after an outage.
+  local is_at_top = args[6] == '0' and since and tonumber(since) == meta.top
+  if not is_new and limit > 0 and not is_at_top then
     entries, wrong = entries_of(channel, since, limit, args[6] == '1')
     if wrong then return wrong end
   end
@@ -246,7 +256,7 @@ local function fanfare_read(keys, args)
     if is_new and type(wrong) == 'table' then return wrong end
   end
   if is_new then redis.call('DEL', channel.stream) end
-  redis.call('PEXPIRE', channel.meta, string.format('%.0f', rules.meta_ttl))
+  keep_known(channel, rules.meta_ttl)
   return {meta.epoch, meta.top, meta.mark or 0, unpack(entries)}
 end
 
@@ -257,7 +267,7 @@ local function fanfare_remove(keys, args)
   if #args ~= 0 then return refusal('remove takes nothing but the key') end
   meta, wrong = remembered(channel)
   if wrong then return wrong end
-  redis.call('PEXPIRE', channel.meta, string.format('%.0f', meta.meta_ttl or DEFAULTS.meta_ttl))
+  keep_known(channel, number_within(meta.rules.meta_ttl, 1, TTL_MAX) or DEFAULTS.meta_ttl)
   return redis.call('DEL', channel.stream)
 end
 

@@ -26,7 +26,8 @@ local function decimal(text)
 end
 
 local function number_within(text, least, most)
-  local digits = decimal(text)
+  -- Most numbers are short, and then any digits are exact.
+  local digits = #text < 16 and text:find('^%d+$') and text or decimal(text)
   local number = digits and tonumber(digits)
   return number and number >= least and number <= most and number or nil
 end

@@ -71,9 +71,10 @@ pub(super) struct Reading {
 }
 
 /// The workers that want a channel; mostly one.
+#[expect(clippy::box_collection, reason = "most channels have none, and there are very many channels")]
 pub(super) enum Joined {
     One(WorkerId, ChannelKey),
-    Many(Vec<(WorkerId, ChannelKey)>),
+    Many(Box<Vec<(WorkerId, ChannelKey)>>),
 }
 
 impl Channel {
@@ -197,7 +198,9 @@ impl Reading {
 impl Joined {
     pub(super) fn add(&mut self, worker: WorkerId, key: ChannelKey) {
         match self {
-            Self::One(first, first_key) => *self = Self::Many(vec![(*first, *first_key), (worker, key)]),
+            Self::One(first, first_key) => {
+                *self = Self::Many(Box::new(vec![(*first, *first_key), (worker, key)]))
+            }
             Self::Many(list) => list.push((worker, key)),
         }
     }
@@ -219,7 +222,7 @@ impl Joined {
     pub(super) fn list(&self) -> Vec<(WorkerId, ChannelKey)> {
         match self {
             Self::One(worker, key) => vec![(*worker, *key)],
-            Self::Many(list) => list.clone(),
+            Self::Many(list) => list.to_vec(),
         }
     }
 }

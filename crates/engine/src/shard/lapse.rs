@@ -24,7 +24,7 @@ impl Shard {
         if let Some(channel) = index.and_then(|index| self.tables.channels.get_mut(index))
             && matches!(channel.standing, Standing::Joined)
         {
-            channel.standing = Standing::Joining(Vec::new());
+            channel.standing = Standing::Joining(Box::default());
         }
     }
 

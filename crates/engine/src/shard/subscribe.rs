@@ -171,7 +171,7 @@ impl Shard {
         let Standing::Joining(waiters) = standing else {
             return;
         };
-        for waiter in waiters {
+        for waiter in *waiters {
             if self.tables.connections.generation(waiter.slot) == waiter.generation {
                 self.on_channel_ready(waiter.slot, index, now);
             }
