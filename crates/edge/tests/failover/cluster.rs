@@ -1,6 +1,7 @@
 //! Redis Cluster with sharded pub/sub: channels of all primaries, slots that move, primaries that die.
 
 use serde_json::{Value, json};
+use testkit::eventually;
 use testkit::redis::{Cluster, Options};
 
 use crate::edge::Running;
@@ -42,7 +43,7 @@ fn channels_of_every_primary_are_heard_on_both_nodes_whoever_publishes() {
 #[test]
 fn nodes_know_each_other_and_list_the_channels_of_all() {
     let cluster = Cluster::start();
-    let nodes = pair(&url(&cluster), 1);
+    let nodes = pair(&cluster.url(), 1);
     let _followers = nodes.each_ref().map(|node| Follower::start(node, "news"));
     for node in &nodes {
         eventually("they know each other", || node.metrics().value("fanfare_nodes") == 2.0);
