@@ -57,8 +57,13 @@ fn main() {
     });
 
     let payload = Payload::parse_json(&plain).expect("a payload");
-    let mut publication =
-        Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() };
+    let mut publication = Publication {
+        payload,
+        publisher: None,
+        tags: Tags::default(),
+        accepted: Moment::default(),
+        travel_micros: 0,
+    };
     let bare = body(&terms, &channel, &publication);
     publication.publisher = Some(Arc::new(ClientInfo {
         user: "alice".into(),

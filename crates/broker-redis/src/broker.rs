@@ -21,7 +21,7 @@ use crate::probe::Probe;
 use crate::request::Task;
 use crate::signing::Signing;
 use crate::target::Target;
-use crate::{ConfigError, FormatVersion, RedisConfig, RedisPresence, envelope, intake, topology};
+use crate::{ConfigError, FormatVersion, RedisConfig, RedisPresence, envelope, explain, intake, topology};
 
 /// What the broker is told about the node that it serves.
 pub struct Surroundings {
@@ -100,19 +100,26 @@ impl RedisView {
         let map = board.map.borrow();
         let any = |holds: fn(&Probe) -> bool| map.primaries.iter().find(|primary| holds(&primary.probe));
         let is_connected = board.is_up();
-        let silent = any(Probe::is_silent).map(|primary| &primary.endpoint);
-        let silence = |endpoint| format!("{endpoint} does not hand on the node's own probe");
-        let detail = if is_connected {
-            silent.map(silence).unwrap_or_default()
-        } else {
-            board.trouble.borrow().clone()
-        };
+        let silent = any(|probe| probe.is_silent() || !probe.was_back());
+        let silence =
+            silent.map(|primary| format!("{} does not hand on the node's own probe", primary.endpoint));
+        let forbidden = map.primaries.iter().find_map(|primary| {
+            let (commands, endpoint) = (primary.rights.forbidden(), &primary.endpoint);
+            let fix = explain::missing(&commands, &board.names.borrow().prefix);
+            (!commands.is_empty()).then(|| format!("{endpoint} forbids {}: {fix}", commands.join(", ")))
+        });
+        let is_forbidden = forbidden.is_some();
+        let trouble =
+            || if is_connected { silence.unwrap_or_default() } else { board.trouble.borrow().clone() };
         let is_deaf = |primary: &Rc<Primary>| primary.desk.is_up.get() && primary.probe.is_overdue(now);
         let ages = map.primaries.iter().map(|primary| primary.probe.age(now));
         RedisHealth {
-            is_up: is_connected && any(Probe::was_given_up).is_none(),
+            is_up: is_connected
+                && !is_forbidden
+                && any(|probe| probe.was_given_up() || !probe.was_back()).is_none(),
             is_deaf: map.primaries.iter().any(is_deaf),
-            detail,
+            is_forbidden,
+            detail: forbidden.unwrap_or_else(trouble),
             probe_age: ages.max().unwrap_or_else(|| now.duration_since(board.start)),
             channels: board.channels.borrow().count(),
             commands_open: board.ledger.borrow().open(),

@@ -82,7 +82,7 @@ async fn open(board: &Rc<Board>, primary: &Primary) -> Result<(Exchange, Dialect
             return Err(ExchangeError::Unfit("it became a cluster, or ceased to be one".to_owned()));
         }
     }
-    let dialect = exchange.load_library(board).await?;
+    let dialect = exchange.settle(board, primary).await?;
     Ok((exchange, dialect))
 }
 
@@ -158,8 +158,15 @@ impl Clerk<'_> {
                 let text = error_text(error);
                 probe.unpublished(number, true);
                 self.tell_refused(&text, self.probe_command());
-                if explain::fault(&text) == Fault::Moving {
-                    board.doubt(explain::code(&text).to_owned());
+                match explain::fault(&text) {
+                    Fault::Moving => board.doubt(explain::code(&text).to_owned()),
+                    Fault::Permission => self.primary.rights.doubt(),
+                    Fault::Deadline
+                    | Fault::Lost
+                    | Fault::Full
+                    | Fault::Memory
+                    | Fault::ReadOnly
+                    | Fault::Other => {}
                 }
             }
             Some(_) | None => probe.unpublished(number, true),
@@ -257,8 +264,8 @@ impl Clerk<'_> {
                 Some(reply) => self.answered(&request, reply),
             }
         }
-        if needs_library && ended.is_none() {
-            match self.exchange.load_library(self.board).await {
+        if (needs_library || self.primary.rights.take_due()) && ended.is_none() {
+            match self.exchange.settle(self.board, self.primary).await {
                 Ok(dialect) => self.dialect = dialect,
                 Err(error) => ended = Some(Ended::Library(error)),
             }
@@ -276,6 +283,7 @@ impl Clerk<'_> {
             return;
         }
         let (terms, now) = (&board.setup.terms, board.moment.get());
+        let now = (now, board.unix_micros(now));
         match request.answer(asked.ticket(), reply, terms, now, &mut malformed) {
             Some(event) => board.tell(event),
             None => {
@@ -298,6 +306,9 @@ impl Clerk<'_> {
             board.counters.borrow_mut().repeats += 1;
             board.redirect(request, text);
             return Turn::Done;
+        }
+        if fault == Fault::Permission {
+            self.primary.rights.doubt();
         }
         let command = request.command_name(&board.names.borrow(), &self.dialect);
         self.tell_refused(text, command);

@@ -126,10 +126,13 @@ impl RedisCounters {
 /// How the broker fares now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RedisHealth {
-    /// Whether every primary answers, commands and subscriptions alike, and hands on what is published.
+    /// Whether every primary answers, commands and subscriptions alike, allows all that is needed, and hands on
+    /// what is published.
     pub is_up: bool,
     /// Whether commands are answered, but not even new pub/sub connections bring the node's own probe back.
     pub is_deaf: bool,
+    /// Whether Redis forbids the node's user something that is needed.
+    pub is_forbidden: bool,
     /// What is wrong, for operators; empty when all is well.
     pub detail: String,
     /// Channels joined or lingering.

@@ -88,6 +88,17 @@ pub(crate) struct Opened {
     pub(crate) publication: Publication,
 }
 
+impl Opened {
+    /// Notes how long the publication was under way, now that it is `unix_micros`. Whether it seems to have been
+    /// received before it was taken on: two nodes' clocks differ.
+    pub(crate) fn note_travel(&mut self, unix_micros: u64) -> bool {
+        let Some(accepted) = self.accepted_unix_micros else { return false };
+        let travel = unix_micros.checked_sub(accepted);
+        self.publication.travel_micros = u32::try_from(travel.unwrap_or(0)).unwrap_or(u32::MAX);
+        travel.is_none()
+    }
+}
+
 /// Both infos come in commands of a connection, each of which is bounded by this.
 fn publisher_bytes_max(payload_bytes_max: usize) -> usize {
     2 * (payload_bytes_max + MESSAGE_OVERHEAD_BYTES)
@@ -175,9 +186,9 @@ pub(crate) fn open_kept(
     channel: &ChannelName,
     bytes: &[u8],
     arrived: Moment,
-) -> Result<(Marks, Publication), Malformed> {
+) -> Result<Opened, Malformed> {
     match open(terms, channel, bytes, arrived)? {
-        Content::Publication(opened) => Ok((opened.marks, opened.publication)),
+        Content::Publication(opened) => Ok(opened),
         Content::Movement(..) => Err(Malformed::Field),
     }
 }
@@ -199,8 +210,9 @@ pub(crate) fn open(
                 return Err(Malformed::Signature);
             }
             let payload = payload(plain, payload_bytes_max)?;
+            let tags = Tags::default();
             let publication =
-                Publication { payload, publisher: None, tags: Tags::default(), accepted: arrived };
+                Publication { payload, publisher: None, tags, accepted: arrived, travel_micros: 0 };
             let marks = Marks::default();
             let opened =
                 Opened { position: None, marks, is_plain: true, accepted_unix_micros: None, publication };
@@ -234,6 +246,7 @@ pub(crate) fn open(
         publisher: publisher.map(Arc::new),
         tags: tags.unwrap_or_default(),
         accepted: arrived,
+        travel_micros: 0,
     };
     Ok(Content::Publication(Opened { position, marks, is_plain: false, accepted_unix_micros, publication }))
 }

@@ -1,17 +1,17 @@
 //! A connection for commands: from its login to being fit for use, and what may be asked on it one by one.
 
-use std::rc::Rc;
-
 use model::limits;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, Value};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
 use tokio::task::JoinSet;
 
 use crate::board::Board;
 use crate::dial::{DialError, Dialer, Purpose};
 use crate::explain;
 use crate::library;
+use crate::primary::Primary;
 use crate::request::{Dialect, SCRIPTED};
+use crate::rights;
 use crate::target::Endpoint;
 use crate::version::Server;
 
@@ -74,6 +74,13 @@ impl Exchange {
         }
     }
 
+    /// Asks several things at once. Errors that Redis answers are among the answers.
+    pub(crate) async fn ask_all(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, ExchangeError> {
+        let asked = self.connection.send_packed_commands(pipeline, 0, pipeline.len());
+        let answers = tokio::time::timeout(limits::REDIS_CONNECT_DEADLINE, asked).await;
+        answers.ok().and_then(Result::ok).ok_or(ExchangeError::Lost)
+    }
+
     /// What the server says about itself; `None` when it may not be asked.
     pub(crate) async fn server(&mut self) -> Result<Option<Server>, ExchangeError> {
         let text = match self.ask(&redis::cmd("INFO")).await? {
@@ -93,26 +100,53 @@ impl Exchange {
         Ok(Some(server))
     }
 
-    /// Makes sure that the library can be called, as functions or else as scripts.
-    pub(crate) async fn load_library(&mut self, board: &Rc<Board>) -> Result<Dialect, ExchangeError> {
+    /// Makes sure that the library can be called, as functions or else as scripts, and finds out what is
+    /// forbidden of all that is needed.
+    pub(crate) async fn settle(
+        &mut self,
+        board: &Board,
+        primary: &Primary,
+    ) -> Result<Dialect, ExchangeError> {
+        let (dialect, unloadable) = self.load_library(board).await?;
+        let names = board.names.borrow().clone();
+        let mut forbidden = rights::forbidden(self, &dialect, &names, &board.setup.node).await?;
+        forbidden.extend(unloadable);
+        primary.rights.found(forbidden, &primary.endpoint, &names.prefix);
+        Ok(dialect)
+    }
+
+    /// How the library can be called, and what is forbidden if it cannot.
+    async fn load_library(
+        &mut self,
+        board: &Board,
+    ) -> Result<(Dialect, Option<&'static str>), ExchangeError> {
+        const FUNCTIONS: (Dialect, Option<&str>) = (Dialect::Functions, None);
         let mut ask_number = redis::cmd("FCALL");
         ask_number.arg("fanfare_library").arg(0);
         let is_current = |number: i64| number >= i64::from(library::VERSION);
         match self.ask(&ask_number).await? {
-            Ok(Value::Int(number)) if is_current(number) => return Ok(Dialect::Functions),
+            Ok(Value::Int(number)) if is_current(number) => return Ok(FUNCTIONS),
             Ok(_) => {}
             Err(error) if explain::code(&error) == "ERR" && !is_unknown_command(&error) => {}
-            Err(_) => return self.load_scripts(board).await,
+            Err(error) if explain::code(&error) == "NOPERM" => {
+                return self.load_scripts(board, "FCALL").await;
+            }
+            Err(_) => return self.load_scripts(board, "SCRIPT LOAD").await,
         }
         let mut load = redis::cmd("FUNCTION");
         load.arg("LOAD").arg("REPLACE").arg(library::FUNCTIONS);
         match self.ask(&load).await? {
-            Ok(_) => Ok(Dialect::Functions),
-            Err(_) => self.load_scripts(board).await,
+            Ok(_) => Ok(FUNCTIONS),
+            Err(_) => self.load_scripts(board, "FUNCTION LOAD").await,
         }
     }
 
-    async fn load_scripts(&mut self, board: &Rc<Board>) -> Result<Dialect, ExchangeError> {
+    /// `instead` is what would do as well as scripts.
+    async fn load_scripts(
+        &mut self,
+        board: &Board,
+        instead: &'static str,
+    ) -> Result<(Dialect, Option<&'static str>), ExchangeError> {
         let mut digests: [String; SCRIPTED.len()] = Default::default();
         for (digest, function) in digests.iter_mut().zip(SCRIPTED) {
             let mut load = redis::cmd("SCRIPT");
@@ -122,11 +156,13 @@ impl Exchange {
                 Ok(Value::SimpleString(text)) => text,
                 Ok(_) => return Err(ExchangeError::Lost),
                 // Publishing without history needs no library: let those calls fail one by one.
-                Err(error) if explain::code(&error) == "NOPERM" => return Ok(Dialect::Functions),
+                Err(error) if explain::code(&error) == "NOPERM" => {
+                    return Ok((Dialect::Functions, Some(instead)));
+                }
                 Err(error) => return Err(refused("SCRIPT LOAD", &error, &board.names.borrow().prefix)),
             };
         }
-        Ok(Dialect::Scripts(digests))
+        Ok((Dialect::Scripts(digests), None))
     }
 }
 

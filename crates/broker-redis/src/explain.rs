@@ -51,10 +51,7 @@ pub(crate) fn fix(text: &str, command: &str, prefix: &str) -> String {
         return "raise Redis' maxclients".to_owned();
     }
     match code(text) {
-        "NOPERM" => format!(
-            "add to the ACL of the user that redis.username names: +{} ~{prefix}:* &{prefix}:*",
-            command.to_ascii_lowercase().replace(' ', "|")
-        ),
+        "NOPERM" => missing(&[command], prefix),
         "NOAUTH" | "WRONGPASS" => "set redis.username and redis.password as Redis has them".to_owned(),
         "DENIED" => {
             "Redis serves its own machine alone (protected mode): give it a password, and set redis.password"
@@ -72,6 +69,13 @@ pub(crate) fn fix(text: &str, command: &str, prefix: &str) -> String {
         }
         _ => "look at the log of Redis".to_owned(),
     }
+}
+
+/// What an operator can do about commands that are forbidden.
+pub(crate) fn missing(commands: &[&str], prefix: &str) -> String {
+    let word = |command: &&str| format!("+{} ", command.to_ascii_lowercase().replace(' ', "|"));
+    let words: String = commands.iter().map(word).collect();
+    format!("add to the ACL of the user that redis.username names: {words}~{prefix}:* &{prefix}:*")
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::board::Board;
 use crate::channels::Order;
-use crate::envelope::{self, Content, Malformed};
+use crate::counters::Fault;
+use crate::envelope::{self, Content, Malformed, Opened};
 use crate::log::Line;
 use crate::primary::{Primary, Question};
 use crate::resp::{self, Parsed, Push};
@@ -91,6 +92,7 @@ fn taken_in(
     match push {
         Push::Published { channel, payload } => Ok(published(board, primary, channel, payload, now)),
         Push::Confirmed { channel } => {
+            found_subscribing(board, primary, None);
             if let Some(asked) = probe_answered(primary) {
                 primary.probe.confirmed(channel);
                 return if asked == channel { Ok(None) } else { Err(ANOTHER) };
@@ -145,21 +147,29 @@ fn published(
     };
     match envelope::open(&board.setup.terms, &channel, payload, now) {
         Ok(Content::Movement(movement, member)) => Some(BrokerEvent::Announced { channel, movement, member }),
-        Ok(Content::Publication(opened)) => {
-            let mut counters = board.counters.borrow_mut();
-            counters.publications += 1;
-            if let Some(accepted) = opened.accepted_unix_micros {
-                let micros = board.unix_micros(now).checked_sub(accepted);
-                counters.clock_skews += u64::from(micros.is_none());
-                counters.latency.observe(Duration::from_micros(micros.unwrap_or(0)));
+        Ok(Content::Publication(mut opened)) => {
+            // What nodes tell each other is none of the clients'.
+            if !channel.is_internal() {
+                count(board, &mut opened, now);
             }
-            let envelope::Opened { position, marks, is_plain, publication, .. } = opened;
+            let Opened { position, marks, is_plain, publication, .. } = opened;
             Some(BrokerEvent::Publication { channel, position, marks, is_plain, publication })
         }
         Err(reason) => {
             dropped(board, &channel, reason);
             None
         }
+    }
+}
+
+fn count(board: &Board, opened: &mut Opened, now: Moment) {
+    let is_skewed = opened.note_travel(board.unix_micros(now));
+    let mut counters = board.counters.borrow_mut();
+    counters.publications += 1;
+    counters.clock_skews += u64::from(is_skewed);
+    if opened.accepted_unix_micros.is_some() {
+        let travel = Duration::from_micros(u64::from(opened.publication.travel_micros));
+        counters.latency.observe(travel);
     }
 }
 
@@ -183,6 +193,10 @@ fn dropped(board: &Board, channel: &ChannelName, reason: Malformed) {
     } else {
         tracing::warn!(target: "fanfare::redis", %channel, reason, unsaid, "dropped what was published");
     }
+}
+
+fn found_subscribing(board: &Board, primary: &Primary, forbidden: Option<&'static str>) {
+    primary.rights.found_subscribing(forbidden, &primary.endpoint, &board.names.borrow().prefix);
 }
 
 const ANOTHER: &str = "another channel was confirmed than the one asked for";
@@ -238,6 +252,9 @@ fn refused(board: &Board, primary: &Primary, text: &str) {
         Some(Question::Ping { .. }) | None => return,
     }
     let command = if board.names.borrow().is_cluster { "SSUBSCRIBE" } else { "SUBSCRIBE" };
+    if crate::explain::fault(text) == Fault::Permission {
+        found_subscribing(board, primary, Some(command));
+    }
     if let Some(unsaid) = board.throttle.borrow_mut().admit(Line::Unsubscribable, Instant::now()) {
         let fix = crate::explain::fix(text, command, &board.names.borrow().prefix);
         let (primary, error) = (&primary.endpoint, crate::explain::code(text));

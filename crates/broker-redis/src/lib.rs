@@ -28,6 +28,7 @@ mod primary;
 mod probe;
 mod request;
 mod resp;
+mod rights;
 mod rounds;
 mod signing;
 mod slots;

@@ -12,6 +12,7 @@ use crate::channels::{Order, PrimaryId};
 use crate::intake::ReadBuffer;
 use crate::probe::Probe;
 use crate::request::Request;
+use crate::rights::Rights;
 use crate::target::Endpoint;
 
 /// One primary.
@@ -26,6 +27,8 @@ pub(crate) struct Primary {
     pub(crate) desk: Desk,
     /// Whether the two are joined.
     pub(crate) probe: Probe,
+    /// What may not be asked there.
+    pub(crate) rights: Rights,
     tasks: RefCell<JoinSet<()>>,
 }
 
@@ -98,9 +101,9 @@ impl Link {
 impl Primary {
     /// A primary that nobody speaks with yet.
     pub(crate) fn new(id: PrimaryId, endpoint: Endpoint) -> Self {
-        let (link, desk) = Default::default();
+        let (link, desk, rights) = Default::default();
         let probe = Probe::new(Instant::now());
-        Self { id, endpoint, link, desk, probe, tasks: RefCell::default() }
+        Self { id, endpoint, link, desk, probe, rights, tasks: RefCell::default() }
     }
 
     /// Starts a task that ends when the primary is given up.

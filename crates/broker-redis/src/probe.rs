@@ -274,6 +274,12 @@ impl Probe {
         course.rebuilds > 0 || course.missed > 0
     }
 
+    /// Whether a probe came back at all; true where there is nothing to publish it on.
+    pub(crate) fn was_back(&self) -> bool {
+        let course = self.course.borrow();
+        course.last_back > 0 || course.channel.is_empty()
+    }
+
     /// Whether connections were given up and no probe has come back since.
     pub(crate) fn was_given_up(&self) -> bool {
         self.course.borrow().rebuilds > 0

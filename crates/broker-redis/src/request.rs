@@ -159,7 +159,7 @@ impl Request {
         ticket: Ticket,
         reply: Value,
         terms: &envelope::Terms,
-        now: Moment,
+        (now, unix_micros): (Moment, u64),
         malformed: &mut impl FnMut(envelope::Malformed),
     ) -> Option<Answer> {
         let event = match (&self.task, reply) {
@@ -183,7 +183,9 @@ impl Request {
                         return None;
                     };
                     match envelope::open_kept(terms, &self.channel, body, now) {
-                        Ok((marks, publication)) => {
+                        Ok(mut opened) => {
+                            opened.note_travel(unix_micros);
+                            let envelope::Opened { marks, publication, .. } = opened;
                             page.entries.push(HistoryEntry { offset, marks, publication });
                         }
                         Err(reason) => malformed(reason),

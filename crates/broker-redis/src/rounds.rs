@@ -59,6 +59,7 @@ fn beat(board: &Board, primary: &Primary) {
     if link.is_up.get() {
         probe.want();
     }
+    primary.rights.on_time();
     // To be subscribed to, to be given up, to be published.
     link.ordered.notify_one();
     desk.requested.notify_one();

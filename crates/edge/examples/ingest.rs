@@ -190,7 +190,7 @@ impl Bench {
         }
         self.shard.take_resumed(&mut Vec::new());
         self.shard.flush_requests();
-        if self.requests.depth() == 0 {
+        if self.requests.waiting().entries == 0 {
             drop(tokio::time::timeout(Moment::TICK, self.wake.notified()).await);
             tokio::task::yield_now().await;
         }

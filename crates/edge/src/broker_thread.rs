@@ -88,10 +88,11 @@ impl BrokerSource {
 
 impl BrokerStatus {
     /// Whether the node should get traffic, as far as this is about its broker. An empty load balancer would help
-    /// nobody while Redis is down for every node; one that leaves out a node which alone is deaf helps.
+    /// nobody while Redis is down for every node; one that leaves out a node which alone is deaf helps, or one
+    /// whose user may not do what is needed.
     pub(crate) fn is_ready(&self) -> bool {
-        let is_deaf = self.redis.as_ref().is_some_and(|(_, health)| health.is_deaf);
-        self.was_up && !is_deaf
+        let is_unfit = |health: &RedisHealth| health.is_deaf || health.is_forbidden;
+        self.was_up && !self.redis.as_ref().is_some_and(|(_, health)| is_unfit(health))
     }
 }
 
@@ -163,7 +164,7 @@ impl BrokerLink {
         loop {
             node.on_requests(&self.mailbox, clock.now());
             self.pulse.beat(clock.moment());
-            if self.stop.load(Ordering::Acquire) && self.mailbox.depth() == 0 {
+            if self.stop.load(Ordering::Acquire) && self.mailbox.waiting().entries == 0 {
                 return;
             }
             thread::park_timeout(PATIENCE);
@@ -205,7 +206,7 @@ impl BrokerLink {
             node.on_requests(&self.mailbox, clock.now());
             let now = clock.moment();
             self.pulse.beat(now);
-            if self.stop.load(Ordering::Acquire) && self.mailbox.depth() == 0 {
+            if self.stop.load(Ordering::Acquire) && self.mailbox.waiting().entries == 0 {
                 let since = *stopping_since.get_or_insert(now);
                 // What was asked last is still to be answered by Redis.
                 if node.is_quiet() || now.since(since) > limits::PUBLISH_DEADLINE {
@@ -239,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_that_was_ready_stays_so_while_redis_is_away_but_not_while_it_alone_is_deaf() {
+    fn a_node_that_was_ready_stays_so_while_redis_is_away_but_not_while_it_alone_is_unfit() {
         let status = |was_up: bool, is_up: bool, is_deaf: bool| BrokerStatus {
             is_up,
             was_up,
@@ -250,5 +251,8 @@ mod tests {
         assert!(status(true, true, false).is_ready());
         assert!(status(true, false, false).is_ready());
         assert!(!status(true, false, true).is_ready());
+        let mut forbidden = status(true, false, false);
+        forbidden.redis.as_mut().expect("there is a Redis").1.is_forbidden = true;
+        assert!(!forbidden.is_ready());
     }
 }

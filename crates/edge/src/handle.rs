@@ -8,7 +8,7 @@ use std::time::Duration;
 use broker::{Attendance, PublishTerms};
 use engine::{
     HistoryAsker, HistoryRequest, Inquiry, InquiryKind, Mailbox, NodeCounters, NodeRequest, Order,
-    PublishRequest, Publisher, Rules, ShardCounters, WorkerMail,
+    PublishRequest, Publisher, Rules, ShardCounters, Waiting, WorkerMail,
 };
 use model::{
     ChannelName, ClaimedEpoch, ClientInfo, HistoryPage, HistoryRange, Payload, Position, Publication,
@@ -127,7 +127,8 @@ impl Handle {
     ) -> Result<oneshot::Receiver<Result<Option<Position>, Refusal>>, Refusal> {
         let namespace = self.rules.of(&channel)?;
         let (reply, outcome) = oneshot::channel();
-        let publication = Publication { payload, publisher: None, tags, accepted: self.clock.moment() };
+        let accepted = self.clock.moment();
+        let publication = Publication { payload, publisher: None, tags, accepted, travel_micros: 0 };
         let bytes = publication.size();
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };
@@ -245,6 +246,12 @@ impl Handle {
         gathered
     }
 
+    /// What waits for the broker thread, and the most that waits for any worker.
+    pub(crate) fn waiting(&self) -> [Waiting; 2] {
+        let workers = self.workers.iter().map(|worker| worker.mailbox.waiting());
+        [self.node.waiting(), workers.reduce(Waiting::max).unwrap_or_default()]
+    }
+
     /// The workers' counters, added up.
     pub async fn count(&self) -> ShardCounters {
         let mut total = ShardCounters::default();
@@ -271,11 +278,28 @@ impl Handle {
 mod tests {
     use std::collections::BTreeMap;
 
-    use engine::NamespaceConfig;
+    use engine::{ChannelKey, NamespaceConfig};
     use model::ClientId;
 
     use super::*;
     use crate::roster::Formats;
+
+    #[test]
+    fn the_fullest_worker_shows_though_its_thread_answers_nothing() {
+        let node = Arc::new(Mailbox::new(1, 10, Box::new(|| {})));
+        let workers: Arc<[WorkerLink]> = (0..3).map(|_| WorkerLink::new()).collect();
+        let rules = Arc::new(Rules::new(&NamespaceConfig::default(), &BTreeMap::new(), false));
+        let roster = Arc::new(Roster::new(ClientId::new(1), false, Formats::new()));
+        let handle = Handle::new(Arc::clone(&node), Arc::clone(&workers), rules, Clock::start(), roster);
+        assert_eq!(handle.waiting(), [Waiting::default(); 2]);
+        let severed = || WorkerMail::Severed { channel: ChannelKey::ONLY };
+        for (worker, bytes) in [(0, 5), (1, 2), (1, 2)] {
+            assert!(workers[worker].mailbox.offer(severed(), bytes).is_ok());
+        }
+        assert!(node.offer(NodeRequest::Vouch(Vec::new()), 7).is_ok());
+        let (of_node, of_workers) = (Waiting { entries: 1, bytes: 7 }, Waiting { entries: 2, bytes: 5 });
+        assert_eq!(handle.waiting(), [of_node, of_workers]);
+    }
 
     #[test]
     fn a_publication_takes_room_for_its_payload_and_its_tags() {

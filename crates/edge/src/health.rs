@@ -68,7 +68,7 @@ impl Health {
     fn threads(&self) -> Vec<Check> {
         let workers = self.handle.workers().iter().enumerate();
         let workers = workers.map(|(index, link)| self.thread(format!("worker-{index}"), &link.pulse));
-        let others = [("broker", &*self.broker.pulse), ("control", &*self.control)];
+        let others = [("broker-thread", &*self.broker.pulse), ("control", &*self.control)];
         workers.chain(others.map(|(name, pulse)| self.thread(name.to_owned(), pulse))).collect()
     }
 

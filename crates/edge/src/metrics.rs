@@ -10,9 +10,9 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use engine::{Denial, NodeCounters, OUTCOMES, Order, RepairOutcome, ShardCounters};
+use engine::{Denial, NodeCounters, OUTCOMES, Order, RepairOutcome, ShardCounters, Waiting};
 use families::{Family, counter, gauge, histogram};
-use model::{CloseReason, Refusal};
+use model::{CloseReason, Histogram, Refusal};
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -46,7 +46,10 @@ struct Sources {
 
 impl Scrape {
     pub(crate) fn new(control: &Control, tally: Arc<Tally>, broker: BrokerLink) -> Self {
-        let workers = control.handle.workers().len();
+        let (workers, namespaces) = (control.handle.workers().len(), control.handle.rules().names().len());
+        // A thread that hangs from the start has its series, too.
+        let shard = ShardCounters { deliveries_by_namespace: vec![0; namespaces], ..Default::default() };
+        let node = NodeCounters { publications: vec![[0; 2]; namespaces], ..Default::default() };
         Self(Arc::new(Sources {
             handle: control.handle.clone(),
             health: control.health.clone(),
@@ -54,7 +57,7 @@ impl Scrape {
             variants: control.encoders.labels().collect(),
             version: control.version,
             tally,
-            last: Mutex::new((vec![ShardCounters::default(); workers], NodeCounters::default())),
+            last: Mutex::new((vec![shard; workers], node)),
             broker,
             directives: control.directives.clone(),
         }))
@@ -67,6 +70,8 @@ impl Scrape {
 
     async fn page(&self) -> Response {
         let sources = &self.0;
+        // Before the questions of this scrape wait there, too.
+        let waiting = sources.handle.waiting();
         let gathered = sources.handle.gather(Order::Count).await;
         let node = sources.handle.count_node().await;
         let (shards, node) = {
@@ -79,7 +84,7 @@ impl Scrape {
             }
             last.clone()
         };
-        let families = sources.families(&shards, &node);
+        let families = sources.families(&shards, &node, waiting);
         let mut page = String::new();
         match TextEncoder::new().encode_utf8(&families, &mut page) {
             Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], page).into_response(),
@@ -89,7 +94,12 @@ impl Scrape {
 }
 
 impl Sources {
-    fn families(&self, shards: &[ShardCounters], node: &NodeCounters) -> Vec<MetricFamily> {
+    fn families(
+        &self,
+        shards: &[ShardCounters],
+        node: &NodeCounters,
+        waiting: [Waiting; 2],
+    ) -> Vec<MetricFamily> {
         let mut total = ShardCounters::default();
         shards.iter().for_each(|shard| total.merge(shard));
         let mut families = self.of_node();
@@ -98,7 +108,10 @@ impl Sources {
         families.extend(of_commands(&total));
         families.extend(self.of_publications(&total, node));
         families.extend(of_outboxes(&total));
-        families.extend(broker::families(&self.broker.status()));
+        let status = self.broker.status();
+        families.push(of_latency(&total, status.redis.as_ref().map(|(counters, _)| &counters.latency)));
+        families.extend(of_mailboxes(waiting));
+        families.extend(broker::families(&status));
         families.push(broker::of_directives(self.directives.counts()));
         let mut families: Vec<MetricFamily> = families.into_iter().map(Family::build).collect();
         families.extend(ProcessCollector::for_self().collect());
@@ -145,7 +158,6 @@ impl Sources {
         let encodes = counter("fanfare_encodes_total", "Publications encoded, by variant.");
         let variants = self.variants.iter().map(String::as_str);
         let channels = gauge("fanfare_channels", "Channels with a subscriber on this node.");
-        let depth = gauge("fanfare_broker_mailbox_depth", "Requests waiting for the broker thread.");
         let lost = counter("fanfare_publications_lost_total", "Publications that subscribers did not get.");
         let repairs = counter(
             "fanfare_channel_repairs_total",
@@ -166,17 +178,11 @@ impl Sources {
             delivered.values("namespace", names, total.deliveries_by_namespace.iter().copied()),
             encodes.values("variant", variants, total.encodes),
             channels.value(&[], node.channels),
-            depth.value(&[], node.mailbox_depth),
             lost.values("reason", ["mailbox", "unplaced"], [node.lost, node.unplaced]),
             repairs.values("outcome", RepairOutcome::LABELS, node.repairs),
             repairing.value(&[], node.repairing),
             lapses.value(&[], total.lapses),
             duplicates.value(&[], node.duplicates),
-            histogram(
-                "fanfare_delivery_latency_seconds",
-                "From a publish being accepted to the kernel taking the last byte for a subscriber.",
-                &total.delivery_latency,
-            ),
         ]
     }
 }
@@ -194,6 +200,34 @@ fn of_presence(node: &NodeCounters) -> Vec<Family> {
         waiting.value(&[], node.visits),
         refused.values("outcome", ["repeated", "dropped"], node.visits_refused),
         hushed.value(&[], node.movements_hushed),
+    ]
+}
+
+/// Nothing is received from elsewhere by the memory broker.
+fn of_latency(total: &ShardCounters, received: Option<&Histogram>) -> Family {
+    let latency = histogram(
+        "fanfare_delivery_latency_seconds",
+        "From a publication being taken on by a node to this one receiving it by Redis (`broker`, once for each), \
+         from there to the kernel taking the last byte for a subscriber (`node`), and both (`total`). Without \
+         Redis there is no `broker`; what says not when it was taken on is measured from its arrival.",
+    );
+    let nothing = Histogram::default();
+    latency
+        .counts(&[("stage", "broker")], received.unwrap_or(&nothing))
+        .counts(&[("stage", "node")], &total.delivery_latency.node)
+        .counts(&[("stage", "total")], &total.delivery_latency.total)
+}
+
+fn of_mailboxes(waiting: [Waiting; 2]) -> Vec<Family> {
+    const OWNERS: [&str; 2] = ["broker", "worker"];
+    let entries = gauge(
+        "fanfare_mailbox_entries",
+        "Entries that wait for the broker thread; those that wait for the worker for which most do.",
+    );
+    let bytes = gauge("fanfare_mailbox_bytes", "Bytes of publications among them, likewise.");
+    vec![
+        entries.values("owner", OWNERS, waiting.map(|waiting| waiting.entries as u64)),
+        bytes.values("owner", OWNERS, waiting.map(|waiting| waiting.bytes as u64)),
     ]
 }
 
@@ -216,8 +250,8 @@ fn of_connections(total: &ShardCounters) -> Vec<Family> {
         histogram(
             "fanfare_connect_duration_seconds",
             "From a socket's handshake to its connect command being granted.",
-            &total.connect_duration,
-        ),
+        )
+        .counts(&[], &total.connect_duration),
     ]
 }
 
@@ -238,9 +272,8 @@ fn of_commands(total: &ShardCounters) -> Vec<Family> {
     let duration = histogram(
         "fanfare_command_duration_seconds",
         "From a command being taken to its answer being queued.",
-        &total.command_duration,
     );
-    vec![commands, duration]
+    vec![commands, duration.counts(&[], &total.command_duration)]
 }
 
 fn of_outboxes(total: &ShardCounters) -> Vec<Family> {

@@ -1,5 +1,7 @@
 //! What the engine counts, as plain structs that their one owner adds to and whoever scrapes merges.
 
+use std::time::Duration;
+
 use model::{CloseReason, Histogram, Refusal};
 use protocol::{CommandKind, Variant};
 
@@ -43,8 +45,8 @@ pub struct ShardCounters {
     pub writes: u64,
     /// Bytes the kernel took.
     pub sent_bytes: u64,
-    /// Publish accepted to last byte taken by the kernel.
-    pub delivery_latency: Histogram,
+    /// What deliveries took.
+    pub delivery_latency: DeliveryLatency,
     /// Command taken to answer queued.
     pub command_duration: Histogram,
     /// Socket taken over to connect granted.
@@ -53,13 +55,34 @@ pub struct ShardCounters {
     pub denials: [u64; crate::Denial::COUNT],
 }
 
+/// What deliveries took, until the kernel had the last byte.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryLatency {
+    /// From this node having the publication.
+    pub node: Histogram,
+    /// From whichever node took it on.
+    pub total: Histogram,
+}
+
+impl DeliveryLatency {
+    /// Counts one delivery: how long this node had it, and how long others had it before.
+    pub fn observe(&mut self, here: Duration, travel_micros: u32) {
+        self.node.observe(here);
+        self.total.observe(here + Duration::from_micros(u64::from(travel_micros)));
+    }
+
+    /// Adds what another worker counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.node.merge(&other.node);
+        self.total.merge(&other.total);
+    }
+}
+
 /// What the broker thread counts.
 #[derive(Debug, Clone, Default)]
 pub struct NodeCounters {
     /// Channels joined.
     pub channels: u64,
-    /// Requests waiting.
-    pub mailbox_depth: u64,
     /// Publications accepted, by namespace: from clients, from the API.
     pub publications: Vec<[u64; 2]>,
     /// Publications not handed to a worker whose mailbox was full.

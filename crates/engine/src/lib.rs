@@ -25,13 +25,13 @@ mod wheel;
 
 pub use channels::ChannelKey;
 pub use config::{ClientConfig, NamespaceConfig, RecoveryMode};
-pub use counters::{NodeCounters, OUTCOMES, RepairOutcome, ShardCounters};
+pub use counters::{DeliveryLatency, NodeCounters, OUTCOMES, RepairOutcome, ShardCounters};
 pub use delivery::{Delivery, MovementNotice};
 pub use mail::{
     Entry, Expiry, Found, HistoryAsker, HistoryRequest, Inquiry, InquiryKind, NodeRequest, Order,
     PublishRequest, Publisher, RecoverRequest, Recovery, Target, WorkerMail,
 };
-pub use mailbox::{Full, Mailbox};
+pub use mailbox::{Full, Mailbox, Waiting};
 pub use node::Node;
 pub use notice::{Denial, Notice};
 pub use pattern::matches;

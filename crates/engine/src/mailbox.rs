@@ -21,6 +21,23 @@ struct Inner<T> {
     woken: bool,
 }
 
+/// What waits in a mailbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Entries, answers included.
+    pub entries: usize,
+    /// Bytes of those that were offered.
+    pub bytes: usize,
+}
+
+impl Waiting {
+    /// The larger of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { entries: self.entries.max(other.entries), bytes: self.bytes.max(other.bytes) }
+    }
+}
+
 /// An entry handed back because its mailbox is full.
 #[derive(Debug)]
 pub struct Full<T>(pub T);
@@ -113,9 +130,10 @@ impl<T> Mailbox<T> {
         inner.offered <= self.entries_max / 2 && inner.bytes <= self.bytes_max / 2
     }
 
-    /// Entries waiting.
-    pub fn depth(&self) -> usize {
-        self.lock().queue.len()
+    /// What waits.
+    pub fn waiting(&self) -> Waiting {
+        let inner = self.lock();
+        Waiting { entries: inner.queue.len(), bytes: inner.bytes }
     }
 
     fn wake_owner(&self, mut inner: MutexGuard<'_, Inner<T>>) {
@@ -155,6 +173,7 @@ mod tests {
         mailbox.answer(4);
         let lost = mailbox.deliver(&mut vec![(5, Some(0)), (6, None)]);
         assert_eq!(lost, [5]);
+        assert_eq!(mailbox.waiting(), Waiting { entries: 4, bytes: 100 });
         assert_eq!(taken(&mailbox), [1, 2, 4, 6]);
         assert!(mailbox.offer(7, 100).is_ok());
     }

@@ -127,7 +127,7 @@ impl Node {
                 NodeRequest::Vouch(entries) => self.vouch(entries),
                 NodeRequest::Inquire(inquiry) => self.inquire(*inquiry),
                 NodeRequest::RemoveHistory { channel, reply } => self.remove_history(&channel, reply),
-                NodeRequest::Count(reply) => self.count(reply, mailbox.depth()),
+                NodeRequest::Count(reply) => self.count(reply),
             }
             self.poll_broker();
         }
@@ -203,8 +203,7 @@ impl Node {
         self.broker.publish(ticket, &channel, publication, terms);
     }
 
-    fn count(&mut self, reply: oneshot::Sender<NodeCounters>, mailbox_depth: usize) {
-        self.counters.mailbox_depth = mailbox_depth as u64;
+    fn count(&mut self, reply: oneshot::Sender<NodeCounters>) {
         self.counters.repairing = self.repairs.count();
         self.counters.visits = u64::from(self.visits.count());
         self.counters.visits_refused = [self.visits.counts.repeated, self.visits.counts.dropped];

@@ -6,16 +6,31 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use model::limits::FRAMES_PER_WRITE_MAX;
-use model::{Histogram, Moment};
+use model::{Moment, Publication};
 
+use crate::counters::DeliveryLatency;
 use crate::rules::NamespaceId;
 use crate::slab::NONE;
 
 /// Bytes for sockets, shared by the connections of one worker.
 pub(crate) struct OutFrame {
     pub(crate) bytes: Bytes,
-    /// For a publication: when the node took it on, and for which namespace it is counted.
-    pub(crate) publication: Option<(Moment, NamespaceId)>,
+    pub(crate) origin: Origin,
+}
+
+/// What a frame is counted as once the kernel has it.
+pub(crate) enum Origin {
+    /// A publication, in a namespace: when this node had it, and for how long others had it before.
+    Publication { namespace: NamespaceId, travel_micros: u32, accepted: Moment },
+    /// Nothing that is counted.
+    Control,
+}
+
+impl Origin {
+    pub(crate) fn of(publication: &Publication, namespace: NamespaceId) -> Self {
+        let Publication { accepted, travel_micros, .. } = *publication;
+        Self::Publication { namespace, travel_micros, accepted }
+    }
 }
 
 /// What an entry takes up in the table.
@@ -23,6 +38,9 @@ const PLACE_BYTES: usize = 32;
 /// What a frame takes up beside its bytes. Without it, a client could make us keep a hundred bytes for each two
 /// that wait.
 const FRAME_BYTES: usize = 96;
+// Nothing takes up more than it is charged for; a pointer that is shared has two counts.
+const _: () = assert!(size_of::<Entry>() <= PLACE_BYTES);
+const _: () = assert!(2 * size_of::<usize>() + size_of::<OutFrame>() <= FRAME_BYTES);
 /// Entries of a worker that are kept for reuse when nothing waits.
 const ENTRIES_KEPT: usize = 16_384;
 
@@ -62,7 +80,7 @@ pub(crate) struct Outboxes {
 /// What leaving frames add up to.
 #[derive(Default)]
 pub(crate) struct Sent {
-    pub(crate) latency: Histogram,
+    pub(crate) latency: DeliveryLatency,
     pub(crate) deliveries_by_namespace: Vec<u64>,
 }
 
@@ -122,13 +140,13 @@ impl Outboxes {
         if !outbox.has_room(cost(bytes.len()), charge_max) {
             return Push::Overflowed;
         }
-        self.append(outbox, Rc::new(OutFrame { bytes, publication: None }), NONE, true);
+        self.append(outbox, Rc::new(OutFrame { bytes, origin: Origin::Control }), NONE, true);
         Push::Accepted
     }
 
     /// Appends the closing frame, bound or no bound: nothing follows it.
     pub(crate) fn push_last(&mut self, outbox: &mut Outbox, bytes: Bytes) {
-        self.append(outbox, Rc::new(OutFrame { bytes, publication: None }), NONE, true);
+        self.append(outbox, Rc::new(OutFrame { bytes, origin: Origin::Control }), NONE, true);
     }
 
     /// The waiting bytes, in order, for one vectored write.
@@ -159,8 +177,8 @@ impl Outboxes {
                 return;
             }
             left -= frame.bytes.len();
-            if let Some((accepted, namespace)) = frame.publication {
-                sent.latency.observe(now.since(accepted));
+            if let Origin::Publication { namespace, travel_micros, accepted } = frame.origin {
+                sent.latency.observe(now.since(accepted), travel_micros);
                 sent.deliveries_by_namespace[namespace.index()] += 1;
             }
             let next = entry.next;
@@ -318,7 +336,7 @@ mod tests {
     fn a_shared_frame_is_held_once_and_given_back_with_its_last_entry() {
         let mut table = Outboxes::new();
         let mut outboxes = [Outbox::new(), Outbox::new(), Outbox::new()];
-        let frame = Rc::new(OutFrame { bytes: Bytes::from(vec![0; 5000]), publication: None });
+        let frame = Rc::new(OutFrame { bytes: Bytes::from(vec![0; 5000]), origin: Origin::Control });
         for outbox in &mut outboxes {
             assert_eq!(table.push_publication(outbox, &frame, 7, 10_000), Push::Accepted);
         }
@@ -338,8 +356,9 @@ mod tests {
         charge_max: usize,
     ) -> Push {
         let bytes = Bytes::from(vec![b'p'; size]);
-        let frame =
-            Rc::new(OutFrame { bytes, publication: Some((Moment::default(), NamespaceId::default())) });
+        let (namespace, accepted) = (NamespaceId::default(), Moment::default());
+        let origin = Origin::Publication { namespace, travel_micros: 0, accepted };
+        let frame = Rc::new(OutFrame { bytes, origin });
         table.push_publication(outbox, &frame, channel, charge_max)
     }
 

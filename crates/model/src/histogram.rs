@@ -9,6 +9,16 @@ pub struct Histogram {
     sum_nanos: u64,
 }
 
+/// What is compared for each delivery.
+const BOUNDS_NANOS: [u64; Histogram::BOUNDS.len()] = {
+    let (mut nanos, mut at) = ([0; Histogram::BOUNDS.len()], 0);
+    while at < nanos.len() {
+        nanos[at] = Histogram::BOUNDS[at].as_nanos() as u64;
+        at += 1;
+    }
+    nanos
+};
+
 impl Histogram {
     /// Upper bounds of the buckets, inclusive; one more bucket has no bound.
     pub const BOUNDS: [Duration; 16] = [
@@ -32,9 +42,10 @@ impl Histogram {
 
     /// Counts one duration.
     pub fn observe(&mut self, span: Duration) {
-        let bucket = Self::BOUNDS.iter().position(|bound| span <= *bound).unwrap_or(Self::BOUNDS.len());
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS_NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(BOUNDS_NANOS.len());
         self.counts[bucket] += 1;
-        self.sum_nanos = self.sum_nanos.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+        self.sum_nanos = self.sum_nanos.saturating_add(nanos);
     }
 
     /// Adds what another owner counted.

@@ -212,7 +212,7 @@ mod tests {
         let page = |mark, previous| {
             let payload = crate::Payload::parse_json(b"1").expect("a payload");
             let (publisher, tags, accepted) = (None, Default::default(), Default::default());
-            let publication = Publication { payload, publisher, tags, accepted };
+            let publication = Publication { payload, publisher, tags, accepted, travel_micros: 0 };
             let entry = HistoryEntry { offset: 4, marks: Marks { own: mark, previous }, publication };
             HistoryPage { top: Position { epoch: Epoch::new(7), offset: 4 }, mark, entries: vec![entry] }
         };

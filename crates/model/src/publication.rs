@@ -128,8 +128,10 @@ pub struct Publication {
     pub publisher: Option<Arc<ClientInfo>>,
     /// Words beside the payload, for filters.
     pub tags: Tags,
-    /// When this node took it on.
+    /// When this node took it on, or received it from another.
     pub accepted: Moment,
+    /// How long it had been under way from whoever took it on before; 0 if nobody did, or nobody says.
+    pub travel_micros: u32,
 }
 
 impl Publication {
@@ -176,6 +178,7 @@ mod tests {
         assert_eq!(several.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
         let payload = Payload::parse_json(b"[1]").expect("a payload");
         let accepted = Moment::default();
-        assert_eq!(Publication { payload, publisher: None, tags: several, accepted }.size(), 3 + 17);
+        let publication = Publication { payload, publisher: None, tags: several, accepted, travel_micros: 0 };
+        assert_eq!(publication.size(), 3 + 17);
     }
 }

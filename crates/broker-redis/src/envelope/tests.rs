@@ -36,6 +36,18 @@ fn opened(bytes: &[u8]) -> Opened {
     publication_in(open(&terms(), &channel(), bytes, Moment::default()).expect("well formed"))
 }
 
+#[test]
+fn a_publication_was_under_way_since_it_was_taken_on_unless_the_clocks_differ() {
+    for (accepted, now, travel, is_skewed) in
+        [(10_u64, 25, 15, false), (25, 25, 0, false), (26, 25, 0, true), (0, 1 << 40, u32::MAX, false)]
+    {
+        let mut found = opened(&envelope(&[(1, b"1"), (4, &accepted.to_be_bytes())]));
+        assert_eq!((found.note_travel(now), found.publication.travel_micros), (is_skewed, travel));
+    }
+    let mut plain = opened(b"1");
+    assert_eq!((plain.note_travel(25), plain.publication.travel_micros), (false, 0));
+}
+
 fn publication_in(content: Content) -> Opened {
     match content {
         Content::Publication(opened) => opened,
@@ -83,8 +95,13 @@ fn a_movement_names_who_moved() {
 #[test]
 fn a_body_is_what_the_page_says() {
     let payload = Payload::parse_json(b"{}").expect("a payload");
-    let publication =
-        Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() };
+    let publication = Publication {
+        payload,
+        publisher: None,
+        tags: Tags::default(),
+        accepted: Moment::default(),
+        travel_micros: 0,
+    };
     let mut out = vec![7];
     encode_body(&terms(), &channel(), &publication, 258, &mut out);
     let expected = b"\x07\xfa\x01\x01\0\0\0\x02{}\x04\0\0\0\x08\0\0\0\0\0\0\x01\x02\x05\0\0\0\x02n1";
@@ -201,7 +218,7 @@ fn body(terms: &Terms, channel: &ChannelName) -> Vec<u8> {
     let tags = BTreeMap::from([("lang".to_owned(), "en".to_owned())]);
     let payload = Payload::parse_json(b"[1]").expect("a payload");
     let (publisher, accepted) = (Some(Arc::new(member())), Moment::default());
-    let publication = Publication { payload, publisher, tags: tags.into(), accepted };
+    let publication = Publication { payload, publisher, tags: tags.into(), accepted, travel_micros: 0 };
     let mut body = Vec::new();
     encode_body(terms, channel, &publication, 1, &mut body);
     body
@@ -319,6 +336,7 @@ proptest! {
             publisher: publisher.map(Arc::new),
             tags: tags.into(),
             accepted: Moment::default(),
+            travel_micros: 0,
         };
         let mut body = Vec::new();
         let terms = Terms { payload_bytes_max: 1 << 16, ..terms() };

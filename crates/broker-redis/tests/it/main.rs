@@ -3,9 +3,9 @@
 mod cluster;
 mod faults;
 mod history;
-mod muffle;
 mod probe;
 mod pubsub;
 mod rig;
+mod rights;
 mod sentinel;
 mod tls;

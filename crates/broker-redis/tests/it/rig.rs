@@ -190,7 +190,13 @@ pub(crate) fn channel(name: &str) -> ChannelName {
 
 pub(crate) fn publication(json: &str) -> Publication {
     let payload = Payload::parse_json(json.as_bytes()).expect("what the test is given is right");
-    Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() }
+    Publication {
+        payload,
+        publisher: None,
+        tags: Tags::default(),
+        accepted: Moment::default(),
+        travel_micros: 0,
+    }
 }
 
 pub(crate) fn rules() -> HistoryRules {

@@ -209,7 +209,13 @@ fn channel(name: u8) -> ChannelName {
 
 fn publication(number: u64) -> Publication {
     let payload = Payload::parse_json(number.to_string().as_bytes()).expect("a number");
-    Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() }
+    Publication {
+        payload,
+        publisher: None,
+        tags: Tags::default(),
+        accepted: Moment::default(),
+        travel_micros: 0,
+    }
 }
 
 fn number(publication: &Publication) -> u64 {

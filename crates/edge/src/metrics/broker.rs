@@ -70,11 +70,6 @@ fn of_redis(counters: &RedisCounters, health: &RedisHealth) -> Vec<Family> {
         primaries.value(&[], health.primaries as u64),
         errors.value(&[], counters.protocol_errors),
         skews.value(&[], counters.clock_skews),
-        histogram(
-            "fanfare_redis_latency_seconds",
-            "From a publication being taken on by a node to this one receiving it from Redis.",
-            &counters.latency,
-        ),
     ]
 }
 
@@ -96,7 +91,7 @@ fn of_probes(probes: &Probes, oldest: Duration) -> Vec<Family> {
         histogram(
             "fanfare_redis_probe_duration_seconds",
             "From the node's own probe being published to its coming back from Redis.",
-            &probes.latency,
-        ),
+        )
+        .counts(&[], &probes.latency),
     ]
 }

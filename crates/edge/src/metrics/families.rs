@@ -20,33 +20,42 @@ pub(super) fn gauge(name: &'static str, help: &'static str) -> Family {
     Family { name, help, kind: MetricType::GAUGE, metrics: Vec::new() }
 }
 
-/// A family of one histogram.
-pub(super) fn histogram(name: &'static str, help: &'static str, counts: &model::Histogram) -> Family {
-    let buckets = counts.cumulative().map(|(bound, count)| {
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound.as_secs_f64());
-        bucket.set_cumulative_count(count);
-        bucket
+pub(super) fn histogram(name: &'static str, help: &'static str) -> Family {
+    Family { name, help, kind: MetricType::HISTOGRAM, metrics: Vec::new() }
+}
+
+fn labelled(labels: &[(&str, &str)]) -> Metric {
+    let pairs = labels.iter().map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
     });
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.collect());
-    histogram.set_sample_count(counts.count());
-    histogram.set_sample_sum(counts.sum().as_secs_f64());
-    let mut metric = Metric::default();
-    metric.set_histogram(histogram);
-    Family { name, help, kind: MetricType::HISTOGRAM, metrics: vec![metric] }
+    Metric::from_label(pairs.collect())
 }
 
 impl Family {
+    /// Adds a histogram's counts under labels.
+    pub(super) fn counts(mut self, labels: &[(&str, &str)], counts: &model::Histogram) -> Self {
+        let buckets = counts.cumulative().map(|(bound, count)| {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound.as_secs_f64());
+            bucket.set_cumulative_count(count);
+            bucket
+        });
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(counts.count());
+        histogram.set_sample_sum(counts.sum().as_secs_f64());
+        let mut metric = labelled(labels);
+        metric.set_histogram(histogram);
+        self.metrics.push(metric);
+        self
+    }
+
     /// Adds a value under labels.
     pub(super) fn value(mut self, labels: &[(&str, &str)], value: u64) -> Self {
-        let pairs = labels.iter().map(|(name, value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value((*value).to_owned());
-            pair
-        });
-        let mut metric = Metric::from_label(pairs.collect());
+        let mut metric = labelled(labels);
         match self.kind {
             MetricType::GAUGE => {
                 let mut gauge = Gauge::default();

@@ -5,6 +5,7 @@
 
 mod away;
 mod coordination;
+mod deaf;
 mod directives;
 #[expect(dead_code, reason = "of what starts a node, other binaries use more")]
 #[path = "../it/edge.rs"]
@@ -14,6 +15,7 @@ mod follower;
 mod forgetting;
 mod hearing;
 mod hostile;
+mod latency;
 mod load;
 mod nodes;
 mod presence;

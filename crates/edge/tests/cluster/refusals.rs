@@ -56,6 +56,43 @@ fn a_redis_that_is_too_old_is_told_by_its_version() {
 }
 
 #[test]
+fn a_node_whose_user_lacks_a_right_gets_no_traffic_until_it_is_granted() {
+    let server = Server::start(&Options::new().user("app on >right").user("default off"));
+    for (words, command) in [
+        (&["subscribe"][..], "SUBSCRIBE"),
+        (&["publish"], "PUBLISH"),
+        (&["xadd"], "XADD"),
+        (&["fcall", "script", "evalsha"], "FCALL"),
+    ] {
+        let change = |sign: &str| {
+            let words = words.iter().map(|word| format!("{sign}{word}")).collect::<Vec<_>>().join(" ");
+            let line = format!("ACL SETUSER app reset on >right {LEAST} {words}");
+            server.command(&line.split(' ').collect::<Vec<_>>());
+        };
+        change("-");
+        let node = of("right", &server).start();
+        says(&node, &format!(" forbids {command}: add to the ACL"));
+        let found = readiness(&node);
+        assert_eq!(found.status, 503, "{}", found.broker);
+        change("+");
+        becomes_up(&node);
+    }
+}
+
+#[test]
+fn a_right_that_is_taken_away_takes_the_traffic_with_it() {
+    let user = format!("app on >right {LEAST}");
+    let server = Server::start(&Options::new().user(&user).user("default off"));
+    let node = of("right", &server).start();
+    becomes_up(&node);
+    server.command(&["ACL", "SETUSER", "app", "-publish", "-xadd"]);
+    says(&node, " forbids XADD, PUBLISH: add to the ACL");
+    assert_eq!(readiness(&node).status, 503);
+    server.command(&["ACL", "SETUSER", "app", "+publish", "+xadd"]);
+    becomes_up(&node);
+}
+
+#[test]
 fn nodes_do_without_functions_where_they_are_forbidden() {
     let user = format!("app on >right {LEAST} -fcall -fcall_ro -function");
     let server = Server::start(&Options::new().user(&user).user("default off"));

@@ -5,6 +5,7 @@
 
 mod account;
 mod cluster;
+mod deaf;
 #[expect(dead_code, reason = "of what starts a node, other binaries use more")]
 #[path = "../it/edge.rs"]
 mod edge;

@@ -8,8 +8,7 @@ use testkit::Metrics;
 use crate::edge::edge;
 use crate::user::User;
 
-const FAMILIES: [(&str, &str); 34] = [
-    ("fanfare_broker_mailbox_depth", "gauge"),
+const FAMILIES: [(&str, &str); 36] = [
     ("fanfare_build_info", "gauge"),
     ("fanfare_channels", "gauge"),
     ("fanfare_command_duration_seconds", "histogram"),
@@ -27,6 +26,9 @@ const FAMILIES: [(&str, &str); 34] = [
     ("fanfare_draining", "gauge"),
     ("fanfare_encodes_total", "counter"),
     ("fanfare_log_lines_dropped_total", "counter"),
+    ("fanfare_mailbox_bytes", "gauge"),
+    ("fanfare_mailbox_entries", "gauge"),
+    ("fanfare_movements_hushed_total", "counter"),
     ("fanfare_outbox_bytes", "gauge"),
     ("fanfare_outbox_overflows_total", "counter"),
     ("fanfare_publications_duplicate_total", "counter"),
@@ -62,9 +64,11 @@ fn the_page_has_the_names_that_operators_rely_on() {
     ] {
         assert!(metrics.value(series) >= 0.0);
     }
-    for histogram in ["delivery_latency", "command_duration", "connect_duration"] {
+    let stages = ["broker", "node", "total"].map(|stage| ("delivery_latency", format!("stage=\"{stage}\",")));
+    let others = ["command_duration", "connect_duration"].map(|name| (name, String::new()));
+    for (histogram, labels) in stages.into_iter().chain(others) {
         for bound in ["0.0001", "0.001", "0.01", "0.1", "1", "10", "+Inf"] {
-            let series = format!("fanfare_{histogram}_seconds_bucket{{le=\"{bound}\"}}");
+            let series = format!("fanfare_{histogram}_seconds_bucket{{{labels}le=\"{bound}\"}}");
             assert_eq!(metrics.value(&series), 0.0);
         }
     }
@@ -108,18 +112,39 @@ fn what_is_counted_is_what_was_done() {
         assert_eq!(value("publications_total{namespace=\"chat\",source=\"api\"}"), 1);
         assert_eq!(value("deliveries_total{namespace=\"\"}"), 4 * count);
         assert_eq!(value("deliveries_total{namespace=\"chat\"}"), 2);
-        assert_eq!(value("delivery_latency_seconds_count"), 4 * count + 2);
+        for (stage, observed) in [("broker", 0), ("node", 4 * count + 2), ("total", 4 * count + 2)] {
+            let series = format!("delivery_latency_seconds_count{{stage=\"{stage}\"}}");
+            assert_eq!(value(&series), observed, "{stage}");
+        }
         assert_eq!(value("connect_duration_seconds_count"), count);
         assert_eq!(metrics.sum("fanfare_encodes_total"), 5.0);
         drop(users);
         edge.settles("fanfare_connections", 0.0);
         edge.settles("fanfare_channels", 0.0);
         let metrics = edge.metrics();
-        for gauge in ["subscriptions", "outbox_bytes", "broker_mailbox_depth"] {
-            assert_eq!(metrics.value(&format!("fanfare_{gauge}")), 0.0, "{gauge}");
+        for gauge in ["subscriptions", "outbox_bytes", "mailbox_entries", "mailbox_bytes"] {
+            assert_eq!(metrics.sum(&format!("fanfare_{gauge}")), 0.0, "{gauge}");
         }
         assert_eq!(metrics.sum("fanfare_connections_closed_total") as usize, count);
     }
+}
+
+#[test]
+fn who_comes_and_goes_untold_is_counted() {
+    let room = |config: &mut edge::config::Config| {
+        let chat = config.channels.clone();
+        let room = engine::NamespaceConfig { presence: true, join_leave: true, ..chat };
+        config
+            .namespaces
+            .insert("room".to_owned(), engine::NamespaceConfig { presence_members_max: 1, ..room });
+    };
+    let edge = edge().with(room).start();
+    let mut users = ["alice", "bob", "carol"].map(|name| edge.client(name));
+    users.iter_mut().for_each(|user| user.subscribe("room:a"));
+    edge.settles("fanfare_movements_hushed_total", 2.0);
+    drop(users);
+    // The last one's going is told, to nobody.
+    edge.settles("fanfare_movements_hushed_total", 4.0);
 }
 
 #[test]

@@ -182,8 +182,16 @@ fn a_thread_that_hangs_is_not_live() {
     assert_eq!(live(), (200, vec![]));
     let begun = Instant::now();
     alice.send("{\"id\":9,\"publish\":{\"channel\":\"hang\",\"data\":1}}");
+    eventually("what waits for it shows", || {
+        let mut bob = User::new(Client::connect(node.address("public"), edge::NATIVE_PATH));
+        bob.ask("\"connect\":{}");
+        bob.send("{\"id\":9,\"publish\":{\"channel\":\"news\",\"data\":12345}}");
+        let metrics = testkit::Metrics::scrape(internal);
+        let waits = |what: &str| metrics.value(&format!("fanfare_mailbox_{what}{{owner=\"broker\"}}"));
+        waits("entries") >= 1.0 && waits("bytes") >= 5.0
+    });
     eventually("the node is not live", || live() != (200, vec![]));
-    assert_eq!(live(), (503, vec!["broker".to_owned()]));
+    assert_eq!(live(), (503, vec!["broker-thread".to_owned()]));
     // The thread may have given its last sign of life a second before it began to hang.
     let red = begun.elapsed();
     assert!(red > DEADLINE - Duration::from_millis(1500) && red < FaultyBroker::HANG, "after {red:?}");

@@ -66,8 +66,9 @@ fn take(step: &Step, number: u8, table: &mut Outboxes, outbox: &mut Outbox) -> P
     let frame = |size| Bytes::from(vec![number; size]);
     match *step {
         Step::Publish { channel, size } => {
-            let publication = Some((Moment::default(), NamespaceId::default()));
-            let frame = Rc::new(OutFrame { bytes: frame(size), publication });
+            let (namespace, accepted) = (NamespaceId::default(), Moment::default());
+            let origin = Origin::Publication { namespace, travel_micros: 0, accepted };
+            let frame = Rc::new(OutFrame { bytes: frame(size), origin });
             return table.push_publication(outbox, &frame, channel, BOUND);
         }
         Step::Tell { size } => return table.push_control(outbox, frame(size), BOUND),

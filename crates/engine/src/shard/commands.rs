@@ -153,6 +153,7 @@ impl Shard {
             publisher: self.publisher_info(slot, &channel).map(Arc::new),
             tags: Default::default(),
             accepted: now.moment,
+            travel_micros: 0,
         };
         let publisher = Publisher::Connection { connection, request };
         let terms = PublishTerms { history: self.policy.rules.history(namespace), ..PublishTerms::default() };

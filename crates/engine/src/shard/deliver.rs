@@ -14,7 +14,7 @@ use crate::connection::{Awaited, Pending, Phase};
 use crate::counters::ShardCounters;
 use crate::delivery::{Delivery, MovementNotice};
 use crate::mail::WorkerMail;
-use crate::outbox::{OutFrame, Push};
+use crate::outbox::{Origin, OutFrame, Push};
 
 /// What the transport made of a vectored write.
 pub enum Written {
@@ -100,8 +100,8 @@ impl Shard {
         self.append(index, now, |group, encoders, counters| {
             let encoded = delivery.encoded(group.variant, encoders);
             counters.encodes[group.variant.index()] += u64::from(encoded.fresh);
-            let publication = Some((delivery.publication.accepted, delivery.namespace));
-            Some(OutFrame { bytes: encoded.bytes, publication })
+            let origin = Origin::of(&delivery.publication, delivery.namespace);
+            Some(OutFrame { bytes: encoded.bytes, origin })
         })
     }
 
@@ -113,7 +113,7 @@ impl Shard {
         };
         self.append(index, now, |group, encoders, _| {
             let encode = || notice.encoded(group.variant, encoders);
-            group.hears.then(|| OutFrame { bytes: encode(), publication: None })
+            group.hears.then(|| OutFrame { bytes: encode(), origin: Origin::Control })
         })
     }
 

@@ -237,14 +237,14 @@ impl World {
     /// Everybody does what there is to do, until nothing is.
     pub(crate) fn settle(&mut self) {
         loop {
-            let mut has_more = self.node_mail.depth() > 0;
+            let mut has_more = self.node_mail.waiting().entries > 0;
             self.serve_node();
             for worker in 0..self.workers.len() {
                 has_more |= self.serve_worker(worker);
                 self.flush(worker, usize::MAX);
-                has_more |= self.workers[worker].mailbox.depth() > 0;
+                has_more |= self.workers[worker].mailbox.waiting().entries > 0;
             }
-            if !has_more && self.node_mail.depth() == 0 {
+            if !has_more && self.node_mail.waiting().entries == 0 {
                 return;
             }
         }
@@ -283,7 +283,8 @@ impl World {
         let (reply, outcome) = oneshot::channel();
         let payload = Payload::parse_json(payload.as_bytes()).expect("a payload");
         let accepted = now(self.passed).moment;
-        let publication = Publication { payload, publisher: None, tags: Default::default(), accepted };
+        let publication =
+            Publication { payload, publisher: None, tags: Default::default(), accepted, travel_micros: 0 };
         let terms = PublishTerms { history: self.rules.history(namespace), ..PublishTerms::default() };
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };

@@ -287,6 +287,7 @@ fn publication(payload: &str) -> Publication {
         publisher: None,
         tags: Tags::default(),
         accepted: Moment::default(),
+        travel_micros: 0,
     }
 }
 

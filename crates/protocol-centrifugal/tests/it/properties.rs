@@ -289,6 +289,7 @@ fn publication(payload: &Value, user: &str, info: &Value, tags: &BTreeMap<String
         })),
         tags: tags.clone().into(),
         accepted: Moment::default(),
+        travel_micros: 0,
     }
 }
 

@@ -96,8 +96,13 @@ impl World {
         let (reply, outcome) = oneshot::channel();
         let payload = tokens::fill(payload, self.now().unix, &|_| panic!("a backend knows no client"));
         let payload = Payload::parse_json(payload.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-        let publication =
-            Publication { payload, publisher: None, tags: Default::default(), accepted: self.now().moment };
+        let publication = Publication {
+            payload,
+            publisher: None,
+            tags: Default::default(),
+            accepted: self.now().moment,
+            travel_micros: 0,
+        };
         let terms = PublishTerms { history: self.policy.rules.history(namespace), ..PublishTerms::default() };
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };

@@ -231,7 +231,8 @@ impl World {
                 self.flush(slot);
             }
             self.shard.shed(0, |_| 0, &mut Vec::new(), self.now());
-            moved |= self.worker_mail.depth() > 0 || (!self.is_node_paused && self.node_mail.depth() > 0);
+            moved |= self.worker_mail.waiting().entries > 0
+                || (!self.is_node_paused && self.node_mail.waiting().entries > 0);
             if !moved {
                 return;
             }

@@ -32,7 +32,13 @@ pub(super) fn channel(text: &str) -> ChannelName {
 /// A publication of a JSON text.
 pub(super) fn publication(json: &str) -> Publication {
     let payload = Payload::parse_json(json.as_bytes()).expect("a JSON text");
-    Publication { payload, publisher: None, tags: Tags::default(), accepted: Moment::default() }
+    Publication {
+        payload,
+        publisher: None,
+        tags: Tags::default(),
+        accepted: Moment::default(),
+        travel_micros: 0,
+    }
 }
 
 /// A publication of a number.

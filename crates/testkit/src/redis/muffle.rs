@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// The proxy. Its threads end with their connections; the one that accepts, with the test process.
-pub(crate) struct Muffle {
-    pub(crate) port: u16,
+pub struct Muffle {
+    port: u16,
     is_on: Arc<AtomicBool>,
 }
 
 impl Muffle {
-    /// One in front of a server, passing everything.
-    pub(crate) fn start(server: u16) -> Self {
+    /// Starts one in front of this port, passing everything.
+    pub fn start(server: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the machine serves the test");
         let port = listener.local_addr().expect("the machine serves the test").port();
         let is_on = Arc::new(AtomicBool::new(false));
@@ -32,8 +32,13 @@ impl Muffle {
         Self { port, is_on }
     }
 
+    /// The address for a client of Redis.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     /// Keeps publications back, or passes them.
-    pub(crate) fn set(&self, is_on: bool) {
+    pub fn set(&self, is_on: bool) {
         self.is_on.store(is_on, Ordering::Relaxed);
     }
 }
