@@ -44,9 +44,11 @@ impl Rig {
             accepts_unsigned: Box::new(|_| false),
         };
         let start = async { RedisBroker::start(&self.config, surroundings) };
-        let broker = self.runtime.block_on(start).expect("good settings");
+        let mut broker = self.runtime.block_on(start).expect("good settings");
         eventually("the node has its Redis", || {
             self.wait_for_wake(LOOK);
+            // What comes of its own probe is taken in there, too.
+            assert!(broker.poll(self.time()).is_none(), "nothing was asked");
             broker.view().health().is_up
         });
         broker
