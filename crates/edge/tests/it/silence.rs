@@ -183,8 +183,7 @@ fn a_thread_that_hangs_is_not_live() {
     let begun = Instant::now();
     alice.send("{\"id\":9,\"publish\":{\"channel\":\"hang\",\"data\":1}}");
     eventually("what waits for it shows", || {
-        let mut bob = User::new(Client::connect(node.address("public"), edge::NATIVE_PATH));
-        bob.ask("\"connect\":{}");
+        let mut bob = User::connect(node.address("public"), edge::NATIVE_PATH, "bob");
         bob.send("{\"id\":9,\"publish\":{\"channel\":\"news\",\"data\":12345}}");
         let metrics = testkit::Metrics::scrape(internal);
         let waits = |what: &str| metrics.value(&format!("fanfare_mailbox_{what}{{owner=\"broker\"}}"));

@@ -10,7 +10,6 @@ const ONE_MS: f64 = 1000.0;
 const SEVERAL_MS: f64 = 2000.0;
 const AGREED: (usize, usize) = (100_000, 10_000);
 const TOLD_PER_SECOND: f64 = 1000.0;
-const BYTES_PER_CHANNEL: f64 = 300.0;
 
 impl Stand<'_> {
     pub(super) fn report(&self, run: &mut Run<'_>, seen: &Sighting, published: &Published) {
@@ -37,9 +36,7 @@ impl Stand<'_> {
             - f64::from(u32::try_from(name_bytes).unwrap_or(u32::MAX))
                 / f64::from(u32::try_from(cluster.channels).unwrap_or(u32::MAX));
         let what = "resident memory per channel and subscription beyond its name";
-        if let Some(row) = run.figure(NAME, what, "B", &[beyond]) {
-            row.aim(BYTES_PER_CHANNEL);
-        }
+        run.figure(NAME, what, "B", &[beyond]);
     }
 
     fn report_account(&self, run: &mut Run<'_>, published: &Published, told: usize) {
