@@ -69,7 +69,7 @@ pub enum PublisherKind {
 pub struct Options {
     /// The node that is measured.
     pub node: NodeUnderTest,
-    /// What is measured; nothing means everything.
+    /// What is measured; nothing means everything but outage and account.
     pub workloads: Vec<Workload>,
     /// Where the report goes as JSON, besides the table.
     pub json: Option<PathBuf>,

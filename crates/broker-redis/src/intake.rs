@@ -241,8 +241,10 @@ fn ended(board: &Board, primary: &Primary, name: &str) -> Option<BrokerEvent> {
 /// Redis turned a question down, whole.
 fn refused(board: &Board, primary: &Primary, text: &str) {
     let question = primary.link.asked.borrow_mut().pop_front();
+    let mut subscribes = true;
     match question {
         Some(Question::Channels { orders }) => {
+            subscribes = orders.front().is_none_or(|order| order.is_subscribe);
             for order in &orders {
                 let event = board.channels.borrow_mut().lost(&order.channel, primary.id);
                 event.into_iter().for_each(|event| board.tell(event));
@@ -251,8 +253,14 @@ fn refused(board: &Board, primary: &Primary, text: &str) {
         Some(Question::Probe { channel }) => drop(primary.probe.ended(&channel, true)),
         Some(Question::Ping { .. }) | None => return,
     }
-    let command = if board.names.borrow().is_cluster { "SSUBSCRIBE" } else { "SUBSCRIBE" };
-    if crate::explain::fault(text) == Fault::Permission {
+    let command = match (subscribes, board.names.borrow().is_cluster) {
+        (true, false) => "SUBSCRIBE",
+        (true, true) => "SSUBSCRIBE",
+        (false, false) => "UNSUBSCRIBE",
+        (false, true) => "SUNSUBSCRIBE",
+    };
+    // A node that cannot unsubscribe hears more than it wants, and does its work all the same.
+    if subscribes && crate::explain::fault(text) == Fault::Permission {
         found_subscribing(board, primary, Some(command));
     }
     if let Some(unsaid) = board.throttle.borrow_mut().admit(Line::Unsubscribable, Instant::now()) {

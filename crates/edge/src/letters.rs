@@ -148,6 +148,7 @@ impl Letters {
             Says::Channels { part, is_last, is_cut, subscribers } => {
                 self.asked.take(number, &from, part, is_last, |found| found.add(subscribers, is_cut));
             }
+            Says::AskChannels { pattern } if pattern.len() > limits::PATTERN_BYTES_MAX => {}
             // Whoever is not answered asks again.
             Says::AskChannels { pattern } if answers.len() < limits::NODE_QUESTIONS_MAX => {
                 if let Some(from) = ClientId::parse(&from) {

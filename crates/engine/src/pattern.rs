@@ -9,7 +9,8 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     let Some(last) = pieces.next_back() else {
         return rest.is_empty();
     };
-    for piece in pieces {
+    // Stars beside each other are one.
+    for piece in pieces.filter(|piece| !piece.is_empty()) {
         match rest.find(piece) {
             Some(at) => rest = &rest[at + piece.len()..],
             None => return false,

@@ -68,6 +68,8 @@ pub const PRESENCE_REFRESH_PERIOD: Duration = Duration::from_secs(27);
 pub const PRESENCE_CALLS_MAX: usize = 256;
 /// Members of whom the presence is yet to be told something.
 pub const PRESENCE_WAITING_MAX: usize = 262_144;
+/// Bytes of what they show of themselves.
+pub const PRESENCE_WAITING_BYTES_MAX: usize = 64 << 20;
 /// First pause before the presence is told again what it refused; each further one is twice as long, up to 8 times.
 pub const PRESENCE_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// How often it is told again; by then a member that went is forgotten anyway.

@@ -110,6 +110,14 @@ pub struct ClientInfo {
     pub subscription: Option<Box<RawJson>>,
 }
 
+impl ClientInfo {
+    /// The size in bytes of what it is called and shows.
+    pub fn size(&self) -> usize {
+        let shown = [&self.connection, &self.subscription].into_iter().flatten();
+        self.user.len() + shown.map(|shown| shown.get().len()).sum::<usize>()
+    }
+}
+
 /// What a member of a channel did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Movement {

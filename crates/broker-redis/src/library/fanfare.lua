@@ -20,6 +20,8 @@ local LIMIT_MAX = 1000
 local MARKS = 4294967291
 local NO_MARK = '\0\0\0\0'
 local OFFSET_MAX = 2 ^ 53 - 2
+-- Longer than the 40 s after which a node asks for a channel again.
+local TOUCHED_WITHIN = 60000
 
 -- What is remembered of a channel.
 local function remembered(channel)
@@ -219,7 +221,7 @@ end
 -- written goes to disk and to replicas.
 local function keep_known(channel, meta_ttl)
   local left = redis.call('PTTL', channel.meta)
-  if left > meta_ttl or left < meta_ttl - meta_ttl / 16 then
+  if left > meta_ttl or left < meta_ttl - meta_ttl / 16 or left < TOUCHED_WITHIN then
     redis.call('PEXPIRE', channel.meta, string.format('%.0f', meta_ttl))
   end
 end
@@ -277,7 +279,7 @@ local function fanfare_renew(keys, args)
   if wrong then return wrong end
   if #args ~= 6 then return refusal('renew takes epoch, offset, mark, size, ttl, meta_ttl') end
   local epoch, offset = decimal(args[1]), number_within(args[2], 0, OFFSET_MAX)
-  local mark = number_within(args[3], 0, MARKS)
+  local mark = number_within(args[3], 0, 4294967295)
   if not epoch or not offset or not mark then
     return refusal('epoch, offset and mark must be whole numbers')
   end

@@ -12,7 +12,7 @@ use crate::settings::Sources;
 
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// What to measure; nothing means everything
+    /// What to measure; nothing means everything but outage and account
     #[arg(value_enum, value_name = "WORKLOAD")]
     pub(super) workloads: Vec<WorkloadName>,
     #[command(flatten)]

@@ -48,9 +48,15 @@ fn more_channels_than_may_be_listed_are_cut_off_which_is_said() {
         let answer = node.done("channels", json!({"pattern": pattern}));
         (answer["channels"].as_object().map(|channels| channels.len()), answer["truncated"] == true)
     };
+    let holds = |count: usize| {
+        let subscribed = || node.done("info", json!({}))["nodes"][0]["num_subs"] == count;
+        testkit::eventually("everybody is subscribed", subscribed);
+    };
     subscribe(0..LISTED);
+    holds(LISTED);
     assert_eq!(listed(""), (Some(LISTED), false));
     subscribe(LISTED..LISTED + 1);
+    holds(LISTED + 1);
     assert_eq!(listed(""), (Some(LISTED), true));
     assert_eq!(listed("c0*"), (Some(LISTED), false));
     assert_eq!(listed("c0001*"), (Some(10), false));

@@ -117,8 +117,8 @@ fn while_redis_is_away_the_others_are_forgotten_and_channels_are_not_told() {
     assert_eq!(nodes(&a).len(), 1);
     assert_eq!(ask(&a, "channels", &json!({}))["error"]["code"], 100);
     server.restart();
+    [&a, &b].into_iter().for_each(becomes_up);
     for node in [&a, &b] {
-        becomes_up(node);
         knows(node, 2.0);
         assert_eq!(ask(node, "channels", &json!({}))["result"], json!({"channels": {}}));
     }

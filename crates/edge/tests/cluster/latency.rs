@@ -33,7 +33,6 @@ fn a_delivery_is_measured_from_the_node_that_took_the_publication_on() {
     // A delivery has its publication's whole way behind it.
     let whole = 2.0 * broker + here;
     assert!((total - whole).abs() < 0.001, "{total} s in all: {broker} s, {here} s");
-    assert!(here < total - least, "{here} s of {total} s");
     is_counted(&near, [0, 0, 0]);
     let taken_in = [&near, &far].map(|node| node.metrics().value("fanfare_redis_publications_total"));
     assert_eq!(taken_in, [0.0, f64::from(COUNT)]);

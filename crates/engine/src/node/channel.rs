@@ -97,9 +97,12 @@ impl Channel {
         }
     }
 
-    /// Whether something is what comes right after what was handed on last.
+    /// Whether something is what comes right after what was handed on last. A position can be guessed by
+    /// whoever may publish in Redis, so that from the first mark on the marks have to fit as well.
     pub(super) fn is_next(&self, placed: &Placed) -> bool {
-        self.last.is_some_and(|last| placed.position.follows(last)) && placed.marks.follow(self.mark)
+        let Marks { own, previous } = placed.marks;
+        let fits = self.mark.is_none() || (own.is_some() && previous == self.mark);
+        fits && self.last.is_some_and(|last| placed.position.follows(last))
     }
 
     /// Whether something was handed on already, as far as that can be told.

@@ -22,6 +22,9 @@ pub(super) struct Visits {
     /// Those that pause, by the length of their pause: each list is in the order of time.
     pausing: [VecDeque<(Moment, u32)>; PAUSES],
     open: usize,
+    /// Something was refused: nothing is told until the next round.
+    is_resting: bool,
+    bytes: usize,
     pub(super) counts: VisitCounts,
 }
 
@@ -59,9 +62,9 @@ impl Visits {
         self.visits.count()
     }
 
-    /// Whether nothing stands in line.
+    /// Whether nothing is yet to be told.
     pub(super) fn is_idle(&self) -> bool {
-        self.line.is_empty()
+        self.line.is_empty() && self.pausing.iter().all(VecDeque::is_empty)
     }
 
     /// Puts something in line, in place of what was yet to be told of the same member.
@@ -72,24 +75,47 @@ impl Visits {
             match purpose {
                 // What waits already says as much.
                 Purpose::Vouch => {}
-                Purpose::Move(_) if known.is_open => known.next = Some((purpose, entry)),
-                Purpose::Move(_) => (known.purpose, known.entry, known.repeats) = (purpose, entry, 0),
+                Purpose::Move(_) if known.is_open => {
+                    self.bytes += entry.member.size();
+                    if let Some((_, entry)) = known.next.replace((purpose, entry)) {
+                        self.bytes -= entry.member.size();
+                    }
+                }
+                Purpose::Move(_) => {
+                    self.bytes += entry.member.size();
+                    self.bytes -= known.entry.member.size();
+                    (known.purpose, known.entry, known.repeats) = (purpose, entry, 0);
+                }
             }
             return;
         }
-        if self.visits.count() as usize >= limits::PRESENCE_WAITING_MAX {
+        let is_node = entry.channel.is_internal();
+        if !is_node && !self.has_room_for(purpose, &entry) {
             self.counts.dropped += 1;
             return;
         }
+        self.bytes += entry.member.size();
         let visit = Visit { entry, purpose, repeats: 0, is_open: false, next: None };
         let index = self.visits.insert(visit);
         self.index_by_member.insert(member, index);
-        self.line.push_back(index);
+        if is_node {
+            // Whatever stands in line, other nodes are not to think that this one is gone.
+            self.line.push_front(index);
+        } else {
+            self.line.push_back(index);
+        }
+    }
+
+    /// Who is vouched for is so again soon, so that those who move come first.
+    fn has_room_for(&self, purpose: Purpose, entry: &Entry) -> bool {
+        let (members, bytes) = (self.visits.count() as usize, self.bytes + entry.member.size());
+        let share = if purpose == Purpose::Vouch { 4 } else { 1 };
+        members < limits::PRESENCE_WAITING_MAX / share && bytes <= limits::PRESENCE_WAITING_BYTES_MAX / share
     }
 
     /// What is to be told next, if it may be, and where it is.
     pub(super) fn start(&mut self) -> Option<(u32, &Visit)> {
-        if self.open >= limits::PRESENCE_CALLS_MAX {
+        if self.open >= limits::PRESENCE_CALLS_MAX || self.is_resting {
             return None;
         }
         let index = self.line.pop_front()?;
@@ -107,6 +133,7 @@ impl Visits {
         now: Moment,
     ) -> Option<(Movement, Entry, u32)> {
         self.open -= 1;
+        self.is_resting |= outcome.is_err();
         let visit = self.visits.get_mut(index)?;
         visit.is_open = false;
         let Some(next) = visit.next.take() else {
@@ -120,12 +147,14 @@ impl Visits {
         };
         let next = Visit { entry: next.1, purpose: next.0, repeats: 0, is_open: false, next: None };
         let visit = std::mem::replace(visit, next);
+        self.bytes -= visit.entry.member.size();
         self.line.push_back(index);
         outcome.ok().and_then(|change| visit.moved(change))
     }
 
     /// Puts those in line again whose pause is over.
     pub(super) fn resume(&mut self, now: Moment) {
+        self.is_resting = false;
         for pausing in &mut self.pausing {
             while let Some((_, index)) = pausing.pop_front_if(|(until, _)| *until <= now) {
                 self.line.push_back(index);
@@ -139,7 +168,7 @@ impl Visits {
         };
         // Who is vouched for is vouched for again in any case.
         if visit.purpose == Purpose::Vouch || visit.repeats >= limits::PRESENCE_REPEATS_MAX {
-            self.counts.dropped += 1;
+            self.counts.dropped += u64::from(!visit.entry.channel.is_internal());
             self.remove(index);
             return;
         }
@@ -152,6 +181,7 @@ impl Visits {
 
     fn remove(&mut self, index: u32) -> Option<Visit> {
         let visit = self.visits.remove(index)?;
+        self.bytes -= visit.entry.member.size();
         self.index_by_member.remove(&(visit.entry.channel.clone(), visit.entry.member.client));
         Some(visit)
     }

@@ -25,6 +25,7 @@ struct State {
     cannot_hand_on: bool,
     hands_on_twice: bool,
     reads: usize,
+    mark: Option<Mark>,
 }
 
 pub(crate) struct FaultyBroker {
@@ -47,6 +48,11 @@ impl Faults {
     /// The broker joins a channel anew.
     pub(crate) fn join(&self, channel: &ChannelName) {
         self.state(|state| state.injected.push_back(BrokerEvent::Joined { channel: channel.clone() }));
+    }
+
+    /// The mark of what was handed on last.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.state(|state| state.mark)
     }
 
     /// Something is handed on that the broker never accepted.
@@ -226,6 +232,9 @@ impl Broker for FaultyBroker {
         self.take_over("");
         let injected = self.faults.state(|state| state.injected.pop_front());
         let event = injected.or_else(|| self.events.pop_front());
+        if let Some(BrokerEvent::Publication { marks, .. }) = &event {
+            self.faults.state(|state| state.mark = marks.own);
+        }
         if event.is_none() && self.overdue.is_some() {
             self.idle_polls += 1;
         }

@@ -162,12 +162,13 @@ fn a_history_that_begins_anew_is_told() {
 }
 
 /// A world in which 1 is published, and "lost" was handed on as the second publication, which then is "new".
-fn with_another_in_its_place(mark: Option<Mark>) -> (World, Faults, Position) {
+fn with_another_in_its_place() -> (World, Faults, Position) {
     let (mut world, faults) = subscribed();
     let mut outcome = world.publish(NEWS, "1");
     world.settle();
     let first = outcome.try_recv().expect("it is answered").expect("it is accepted").expect("it is kept");
-    let (position, marks) = (Position { offset: 2, ..first }, Marks { own: mark, previous: None });
+    let marks = Marks { own: Mark::new(1), previous: faults.mark() };
+    let position = Position { offset: 2, ..first };
     faults.forge(&name(NEWS), Some(position), marks, publication("\"lost\""));
     world.settle();
     faults.cannot_hand_on(true);
@@ -213,7 +214,7 @@ fn a_number_that_was_lost_and_given_again_is_noticed_by_its_mark() {
         ("read for somebody else", &recover),
     ];
     for (way, notice) in ways {
-        let (mut world, faults, second) = with_another_in_its_place(Mark::new(1));
+        let (mut world, faults, second) = with_another_in_its_place();
         notice(&mut world, &faults, second);
         world.pass_for_all(Duration::from_secs(1));
         assert_eq!(heard(&mut world, 0), ["kept:news ended 2500"], "{way}");
@@ -227,11 +228,18 @@ fn a_number_that_was_lost_and_given_again_is_noticed_by_its_mark() {
 }
 
 #[test]
-fn a_publication_without_a_mark_is_taken_for_the_one_with_its_number() {
-    let (mut world, faults, _) = with_another_in_its_place(None);
-    faults.join(&name(NEWS));
-    publish(&mut world, ["3"]);
-    assert_eq!(said(&mut world, 0), ["3"]);
+fn who_guesses_a_position_does_not_take_the_place_of_a_publication() {
+    let (mut world, faults) = subscribed();
+    let mut outcome = world.publish(NEWS, "1");
+    world.settle();
+    let first = outcome.try_recv().expect("it is answered").expect("it is accepted").expect("it is kept");
+    let second = Some(Position { offset: 2, ..first });
+    for marks in [Marks::default(), Marks { own: Mark::new(1), previous: None }] {
+        faults.forge(&name(NEWS), second, marks, publication("\"forged\""));
+        world.settle();
+    }
+    publish(&mut world, ["2", "3"]);
+    assert_eq!(said(&mut world, 0), ["1", "2", "3"]);
     world.end();
 }
 

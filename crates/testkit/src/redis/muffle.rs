@@ -45,26 +45,29 @@ impl Muffle {
 
 fn pass(mut from: &TcpStream, mut to: &TcpStream, muffle: Option<&AtomicBool>) {
     let mut bytes = [0; 64 * 1024];
+    let mut kept = Vec::new();
     while let Ok(count @ 1..) = from.read(&mut bytes) {
+        kept.extend_from_slice(&bytes[..count]);
         let is_muffled = muffle.is_some_and(|switch| switch.load(Ordering::Relaxed));
-        let rest = if is_muffled { without_publications(&bytes[..count]) } else { bytes[..count].to_vec() };
-        if to.write_all(&rest).is_err() {
+        let passed = if is_muffled { without_publications(&mut kept) } else { std::mem::take(&mut kept) };
+        if to.write_all(&passed).is_err() {
             break;
         }
     }
     drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
 }
 
-/// Leaves out what is published: few enough publications for each to be read whole.
-fn without_publications(bytes: &[u8]) -> Vec<u8> {
+/// Takes what is no publication; one that has not come whole yet stays.
+fn without_publications(bytes: &mut Vec<u8>) -> Vec<u8> {
     /// The count of parts, then three parts with their lengths.
     const LINES: usize = 7;
     const HEAD: &[u8] = b"*3\r\n$7\r\nmessage\r\n";
-    let mut rest = bytes.to_vec();
-    while let Some(start) = rest.windows(HEAD.len()).position(|window| window == HEAD) {
-        let ends = rest.windows(2).enumerate().skip(start).filter(|(_, pair)| pair == b"\r\n");
-        let end = ends.map(|(at, _)| at + 2).nth(LINES - 1).expect("a whole publication");
-        rest.drain(start..end);
+    while let Some(start) = bytes.windows(HEAD.len()).position(|window| window == HEAD) {
+        let ends = bytes.windows(2).enumerate().skip(start).filter(|(_, pair)| pair == b"\r\n");
+        let Some(end) = ends.map(|(at, _)| at + 2).nth(LINES - 1) else {
+            return bytes.drain(..start).collect();
+        };
+        bytes.drain(start..end);
     }
-    rest
+    std::mem::take(bytes)
 }
