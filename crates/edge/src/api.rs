@@ -139,7 +139,7 @@ mod tests {
     use transport::{Clock, WorkerLink};
 
     use super::*;
-    use crate::roster::{Formats, Roster};
+    use crate::nodes::roster::{Formats, Roster};
 
     const UNANSWERED: &str = r#"{"error":{"code":100,"message":"internal server error"}}"#;
 

@@ -14,7 +14,7 @@ use transport::{InboundLimits, Route, WebSocketFraming};
 
 use crate::broker_thread::{BrokerSource, RedisPlan};
 use crate::config::Config;
-use crate::roster::Formats;
+use crate::nodes::roster::Formats;
 
 /// Where the native protocol is spoken.
 pub const NATIVE_PATH: &str = "/connection/websocket";

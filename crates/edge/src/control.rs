@@ -22,13 +22,14 @@ use crate::api::{self, Api, NodeIdentity, Tally};
 use crate::broker_thread::BrokerLink;
 use crate::composition::Mode;
 use crate::config::Config;
-use crate::directives::Directives;
 use crate::handle::Handle;
 use crate::health::Health;
+use crate::nodes::directives::Directives;
+use crate::nodes::roster;
 use crate::start_error::StartError;
 use crate::stop::Stop;
 use crate::threads;
-use crate::{demo, drain, internal, metrics, roster};
+use crate::{demo, drain, internal, metrics};
 
 /// What the control thread works with.
 pub(crate) struct Control {

@@ -19,10 +19,10 @@ use crate::broker_thread::{BrokerLink, BrokerSource, NodeMaker};
 use crate::composition::{Composition, Mode};
 use crate::config::Config;
 use crate::control::{self, Control};
-use crate::directives::Directives;
 use crate::handle::Handle;
 use crate::health::Health;
-use crate::roster::Roster;
+use crate::nodes::directives::Directives;
+use crate::nodes::roster::Roster;
 use crate::start_error::StartError;
 use crate::threads;
 

@@ -18,9 +18,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use transport::{Clock, WorkerLink};
 
-use crate::directive::Directive;
-use crate::letters::Letters;
-use crate::roster::Roster;
+use crate::nodes::directive::Directive;
+use crate::nodes::letters::Letters;
+use crate::nodes::roster::Roster;
 
 /// A node's threads, seen from outside them. Cheap to clone.
 #[derive(Clone)]
@@ -282,7 +282,7 @@ mod tests {
     use model::ClientId;
 
     use super::*;
-    use crate::roster::Formats;
+    use crate::nodes::roster::Formats;
 
     #[test]
     fn the_fullest_worker_shows_though_its_thread_answers_nothing() {

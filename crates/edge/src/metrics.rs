@@ -23,9 +23,9 @@ use transport::{Admission, Rejection};
 use crate::api::Tally;
 use crate::broker_thread::BrokerLink;
 use crate::control::Control;
-use crate::directives::Directives;
 use crate::handle::Handle;
 use crate::health::Health;
+use crate::nodes::directives::Directives;
 
 /// Builds the page that Prometheus scrapes.
 #[derive(Clone)]

@@ -13,7 +13,7 @@ use super::request::{
     DisconnectReason, DisconnectRequest, RefreshRequest, SubscribeRequest, UnsubscribeRequest,
 };
 use super::text::Text;
-use crate::directive::{Directive, Wish};
+use crate::nodes::directive::{Directive, Wish};
 
 impl Caller<'_> {
     pub(super) async fn subscribe(self, request: SubscribeRequest<'_>) -> Outcome {

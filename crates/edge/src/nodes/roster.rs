@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 
 use crate::api::{NodeIdentity, NodeStats};
-use crate::directive;
 use crate::handle::Handle;
+use crate::nodes::directive;
 
 /// The formats that nodes write for each other.
 #[derive(Clone)]

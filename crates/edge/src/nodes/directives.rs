@@ -9,8 +9,8 @@ use engine::{ChannelKey, Mailbox, NodeRequest, WorkerMail};
 use model::{ChannelName, WorkerId, limits};
 use tokio::sync::Notify;
 
-use crate::directive::Directive;
 use crate::handle::Handle;
+use crate::nodes::directive::Directive;
 
 /// What arrives from other nodes. Cheap to clone.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::handle::Handle;
-use crate::listing::Listing;
+use crate::nodes::listing::Listing;
 
 /// What a node asks others and is asked by them. Cheap to clone.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use model::{ChannelName, ClientId, CloseReason, Payload, RawJson, UnixTime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::roster::Roster;
+use crate::nodes::roster::Roster;
 
 /// The newest version, of letters, too; there is no other so far. A node ignores members that it does not know.
 pub(crate) const VERSION: u8 = 1;
@@ -165,7 +165,7 @@ impl WrittenWish {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::roster::Formats;
+    use crate::nodes::roster::Formats;
 
     fn roster(id: u128) -> Roster {
         Roster::new(ClientId::new(id), true, Formats::new())

@@ -1,0 +1,7 @@
+//! What nodes tell each other: who is there, what backends want of connections, which channels have subscribers.
+
+pub(crate) mod directive;
+pub(crate) mod directives;
+pub(crate) mod letters;
+pub(crate) mod listing;
+pub(crate) mod roster;
