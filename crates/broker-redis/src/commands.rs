@@ -137,12 +137,8 @@ impl Clerk<'_> {
     fn launch_probe(&self, flying: &mut JoinSet<Flown>) {
         let Some(shot) = self.primary.probe.take(Instant::now()) else { return };
         let mut pipeline = Pipeline::new();
-        pipeline.cmd(self.probe_command()).arg(shot.channel).arg(shot.payload);
+        pipeline.cmd(self.board.names.borrow().publish_command()).arg(shot.channel).arg(shot.payload);
         self.fly(pipeline, Vec::new(), Some(shot.number), flying);
-    }
-
-    fn probe_command(&self) -> &'static str {
-        if self.board.names.borrow().is_cluster { "SPUBLISH" } else { "PUBLISH" }
     }
 
     /// Redis has answered the publishing of a probe.
@@ -157,7 +153,8 @@ impl Clerk<'_> {
             Some(Value::ServerError(error)) => {
                 let text = error_text(error);
                 probe.unpublished(number, true);
-                self.tell_refused(&text, self.probe_command());
+                let command = board.names.borrow().publish_command();
+                self.tell_refused(&text, command);
                 match explain::fault(&text) {
                     Fault::Moving => board.doubt(explain::code(&text).to_owned()),
                     Fault::Permission => self.primary.rights.doubt(),

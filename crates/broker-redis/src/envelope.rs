@@ -209,10 +209,7 @@ pub(crate) fn open(
             if terms.signing.as_ref().is_some_and(|signing| !signing.accepts_unsigned(channel)) {
                 return Err(Malformed::Signature);
             }
-            let payload = payload(plain, payload_bytes_max)?;
-            let tags = Tags::default();
-            let publication =
-                Publication { payload, publisher: None, tags, accepted: arrived, travel_micros: 0 };
+            let publication = Publication::new(payload(plain, payload_bytes_max)?, arrived);
             let marks = Marks::default();
             let opened =
                 Opened { position: None, marks, is_plain: true, accepted_unix_micros: None, publication };

@@ -253,12 +253,7 @@ fn refused(board: &Board, primary: &Primary, text: &str) {
         Some(Question::Probe { channel }) => drop(primary.probe.ended(&channel, true)),
         Some(Question::Ping { .. }) | None => return,
     }
-    let command = match (subscribes, board.names.borrow().is_cluster) {
-        (true, false) => "SUBSCRIBE",
-        (true, true) => "SSUBSCRIBE",
-        (false, false) => "UNSUBSCRIBE",
-        (false, true) => "SUNSUBSCRIBE",
-    };
+    let command = board.names.borrow().subscribe_command(subscribes);
     // A node that cannot unsubscribe hears more than it wants, and does its work all the same.
     if subscribes && crate::explain::fault(text) == Fault::Permission {
         found_subscribing(board, primary, Some(command));

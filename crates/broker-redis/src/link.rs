@@ -210,9 +210,8 @@ impl<'l> Hearing<'l> {
     /// Writes down what there is to be asked about the probe.
     fn fill_for_probe(&mut self) {
         if let Some(channel) = self.probe.begin_subscription() {
-            let is_cluster = self.board.names.borrow().is_cluster;
-            let command: &[u8] = if is_cluster { b"SSUBSCRIBE" } else { b"SUBSCRIBE" };
-            wire::command(&[command, &channel], &mut self.out);
+            let command = self.board.names.borrow().subscribe_command(true);
+            wire::command(&[command.as_bytes(), &channel], &mut self.out);
             self.link.asked.borrow_mut().push_back(Question::Probe { channel });
             self.needs_push = true;
         }
@@ -254,14 +253,8 @@ impl<'l> Hearing<'l> {
         // Redis Cluster takes channels of one slot alone in a command.
         let same = |a: &Order, b: &Order| a.is_subscribe == b.is_subscribe && slot(a) == slot(b);
         for batch in begun.chunk_by(same).flat_map(|same| same.chunks(limits::REDIS_SUBSCRIBE_BATCH_MAX)) {
-            let command: &[u8] = match (names.is_cluster, batch[0].is_subscribe) {
-                (false, true) => b"SUBSCRIBE",
-                (false, false) => b"UNSUBSCRIBE",
-                (true, true) => b"SSUBSCRIBE",
-                (true, false) => b"SUNSUBSCRIBE",
-            };
             wire::head(batch.len() + 1, &mut self.out);
-            wire::bulk(command, &mut self.out);
+            wire::bulk(names.subscribe_command(batch[0].is_subscribe).as_bytes(), &mut self.out);
             for order in batch {
                 wire::bulk(&names.channel_key(&order.channel), &mut self.out);
             }

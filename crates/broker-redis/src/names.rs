@@ -47,6 +47,21 @@ impl Names {
         }
     }
 
+    /// The command that publishes.
+    pub(crate) fn publish_command(&self) -> &'static str {
+        if self.is_cluster { "SPUBLISH" } else { "PUBLISH" }
+    }
+
+    /// The command that subscribes, or the one that unsubscribes.
+    pub(crate) fn subscribe_command(&self, subscribes: bool) -> &'static str {
+        match (self.is_cluster, subscribes) {
+            (false, true) => "SUBSCRIBE",
+            (false, false) => "UNSUBSCRIBE",
+            (true, true) => "SSUBSCRIBE",
+            (true, false) => "SUNSUBSCRIBE",
+        }
+    }
+
     /// The name of a channel's pub/sub channel and history.
     pub(crate) fn channel_key(&self, channel: &ChannelName) -> Vec<u8> {
         let (open, close) = self.braces();

@@ -111,8 +111,7 @@ impl Request {
     /// What Redis calls the command, for logs.
     pub(crate) fn command_name(&self, names: &Names, dialect: &Dialect) -> &'static str {
         match (&self.task, dialect) {
-            (Task::Publish { .. } | Task::Announce { .. }, _) if names.is_cluster => "SPUBLISH",
-            (Task::Publish { .. } | Task::Announce { .. }, _) => "PUBLISH",
+            (Task::Publish { .. } | Task::Announce { .. }, _) => names.publish_command(),
             (_, Dialect::Functions) => "FCALL",
             (_, Dialect::Scripts(_)) => "EVALSHA",
         }

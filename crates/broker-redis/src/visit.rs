@@ -46,10 +46,8 @@ impl Visit {
     /// The size in bytes of what is shown of a member, about.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Enter { member, .. } => {
-                let infos = [&member.connection, &member.subscription].into_iter().flatten();
-                2 * member.user.len() + infos.map(|info| info.get().len()).sum::<usize>()
-            }
+            // The user is sent twice: alone, and among what is shown.
+            Self::Enter { member, .. } => member.user.len() + member.size(),
             Self::Exit(_) | Self::Members { .. } | Self::Count => 0,
         }
     }

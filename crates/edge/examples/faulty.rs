@@ -9,7 +9,7 @@ use std::sync::Arc;
 use edge::config::Loader;
 use edge::{Composition, Edge, Mode};
 use protocol_centrifugal::CentrifugalJson;
-use testkit::{FaultyBroker, PanickyProtocol};
+use testkit::{FaultyBroker, FaultyProtocol};
 
 struct PanickyLog;
 
@@ -22,7 +22,7 @@ fn main() {
         edge::log::init(&config.log).expect("a log");
     }
     let mut composition = Composition::new(&config, Mode::Production, "faulty")
-        .with_protocol("/panicky", Arc::new(PanickyProtocol(CentrifugalJson)));
+        .with_protocol("/panicky", Arc::new(FaultyProtocol::panicking(CentrifugalJson)));
     if !config.redis.is_on() {
         composition = composition.with_broker("faulty", Box::new(FaultyBroker::default()));
     }

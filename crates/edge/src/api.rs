@@ -8,7 +8,6 @@ mod connections;
 mod exchange;
 mod fault;
 mod history;
-mod identity;
 mod keys;
 mod legacy;
 mod listing;
@@ -35,14 +34,13 @@ use tokio::sync::Semaphore;
 
 use crate::config::{ApiConfig, ErrorMode};
 use crate::handle::Handle;
+use crate::nodes::identity::NodeIdentity;
 use caller::Caller;
 use exchange::{Rejection, Sizes};
 use fault::Fault;
 use keys::Keys;
 use method::Method;
 
-pub(crate) use answer::NodeStats;
-pub(crate) use identity::NodeIdentity;
 pub(crate) use tally::Tally;
 
 /// The server API of one node.

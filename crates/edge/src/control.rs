@@ -18,13 +18,14 @@ use tokio::runtime::{Builder, Handle as RuntimeHandle};
 use tokio::sync::Semaphore;
 use transport::{Admission, Fallback};
 
-use crate::api::{self, Api, NodeIdentity, Tally};
+use crate::api::{self, Api, Tally};
 use crate::broker_thread::BrokerLink;
 use crate::composition::Mode;
 use crate::config::Config;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::nodes::directives::Directives;
+use crate::nodes::identity::NodeIdentity;
 use crate::nodes::roster;
 use crate::start_error::StartError;
 use crate::stop::Stop;
@@ -54,19 +55,20 @@ pub(crate) fn spawn(
 ) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
     let system = |cause| StartError::System { what: "the control thread", cause };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
-    let router = control.router(broker.clone());
+    let identity = control.identity();
+    let router = control.router(broker.clone(), identity.clone());
     let fallback = listeners.is_none().then(|| fallback(router.clone(), runtime.handle().clone()));
     let listeners = listeners.unwrap_or_default();
-    let body = move || runtime.block_on(control.run(router, listeners, broker, stop));
+    let body = move || runtime.block_on(control.run(identity, router, listeners, broker, stop));
     let thread = threads::spawn("control".to_owned(), body).map_err(system)?;
     Ok((fallback, thread))
 }
 
 impl Control {
-    fn router(&self, broker: BrokerLink) -> Router {
+    fn router(&self, broker: BrokerLink, identity: NodeIdentity) -> Router {
         let tally = Arc::new(Tally::new());
         let metrics = metrics::Scrape::new(self, Arc::clone(&tally), broker);
-        let api = Api::new(self.handle.clone(), &self.config.api, self.identity(), tally);
+        let api = Api::new(self.handle.clone(), &self.config.api, identity, tally);
         let router =
             Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
         if !self.config.demo.enabled {
@@ -82,13 +84,14 @@ impl Control {
 
     async fn run(
         self,
+        identity: NodeIdentity,
         router: Router,
         listeners: Vec<TcpListener>,
         broker: BrokerLink,
         stop: Arc<Semaphore>,
     ) -> io::Result<()> {
         let stop = Stop::listen(stop, self.mode)?;
-        let (handle, identity) = (self.handle.clone(), self.identity());
+        let handle = self.handle.clone();
         let mut internal = internal::Listeners::new(router, listeners)?;
         tokio::select! {
             () = self.live_and_drain(stop) => {}

@@ -93,10 +93,7 @@ impl Handle {
             let terms = PublishTerms { history, ..PublishTerms::default() };
             let payload = directive.write(&self.roster);
             let accepted = self.begin_publish(channel, payload, Tags::default(), terms)?;
-            match timeout(limits::PUBLISH_DEADLINE, accepted).await {
-                Ok(Ok(outcome)) => drop(outcome?),
-                Ok(Err(_)) | Err(_) => return Err(Refusal::Internal),
-            }
+            answered(accepted, Instant::now() + limits::PUBLISH_DEADLINE).await?;
         }
         if gathered.is_partial { Err(Refusal::Internal) } else { Ok(()) }
     }
@@ -128,7 +125,7 @@ impl Handle {
         let namespace = self.rules.of(&channel)?;
         let (reply, outcome) = oneshot::channel();
         let accepted = self.clock.moment();
-        let publication = Publication { payload, publisher: None, tags, accepted, travel_micros: 0 };
+        let publication = Publication { tags, ..Publication::new(payload, accepted) };
         let bytes = publication.size();
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };
@@ -195,10 +192,7 @@ impl Handle {
         outcome: oneshot::Receiver<Result<T, Refusal>>,
     ) -> Result<T, Refusal> {
         self.node.offer(request, 0).map_err(|_| Refusal::Internal)?;
-        match timeout(limits::PUBLISH_DEADLINE, outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
-        }
+        answered(outcome, Instant::now() + limits::PUBLISH_DEADLINE).await
     }
 
     /// Hands publications over for as long as the node lives: runs on the control thread, where it gets its
@@ -271,6 +265,17 @@ impl Handle {
     /// The links to the workers.
     pub(crate) fn workers(&self) -> &[WorkerLink] {
         &self.workers
+    }
+}
+
+/// What the broker thread answers. Past the deadline, what was asked may or may not have been done.
+pub(crate) async fn answered<T>(
+    outcome: oneshot::Receiver<Result<T, Refusal>>,
+    deadline: Instant,
+) -> Result<T, Refusal> {
+    match timeout_at(deadline, outcome).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod directive;
 pub(crate) mod directives;
+pub(crate) mod identity;
+mod inbox;
 pub(crate) mod letters;
 pub(crate) mod listing;
 pub(crate) mod roster;

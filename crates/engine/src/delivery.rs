@@ -74,9 +74,7 @@ impl MovementNotice {
 
     /// Bytes that it holds, about.
     pub(crate) fn size(&self) -> usize {
-        let texts = [&self.member.connection, &self.member.subscription];
-        let texts = texts.into_iter().flatten().map(|text| text.get().len()).sum::<usize>();
-        self.member.user.len() + texts
+        self.member.size()
     }
 
     /// The notice in one variant, framing included.

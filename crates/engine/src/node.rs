@@ -150,10 +150,7 @@ impl Node {
     }
 
     fn join(&mut self, worker: WorkerId, name: ChannelName, key: ChannelKey) {
-        if let Some(index) = self.find(&name) {
-            let Some(channel) = self.channels.get_mut(index) else {
-                return;
-            };
+        if let Some((_, channel)) = self.wanted(&name) {
             channel.joined.add(worker, key);
             if channel.is_live() {
                 let mail =
@@ -181,11 +178,10 @@ impl Node {
         if let Some(worker) = self.workers.get_mut(usize::from(worker.0)) {
             worker.forget(key);
         }
-        let Some(index) = self.find(name) else {
+        let Some((index, channel)) = self.wanted(name) else {
             return;
         };
-        let is_last = self.channels.get_mut(index).is_some_and(|channel| channel.joined.remove(worker, key));
-        if !is_last {
+        if !channel.joined.remove(worker, key) {
             return;
         }
         self.repairs.forget(self.channels.remove(index));
@@ -276,14 +272,19 @@ impl Node {
     }
 
     /// Tells every worker that wants a channel.
-    fn mail_all(&mut self, index: u32, mail: impl Fn(&Channel, ChannelKey) -> WorkerMail) {
+    fn mail_all(
+        &mut self,
+        index: u32,
+        bytes: Option<usize>,
+        mail: impl Fn(&Channel, ChannelKey) -> WorkerMail,
+    ) {
         let Some(channel) = self.channels.get(index) else {
             return;
         };
         let list = channel.joined.list();
         let mails: Vec<_> = list.into_iter().map(|(worker, key)| (worker, mail(channel, key))).collect();
         for (worker, mail) in mails {
-            self.mail(worker, mail, None);
+            self.mail(worker, mail, bytes);
         }
     }
 
@@ -306,6 +307,12 @@ impl Node {
         self.index
             .find(hash, |index| self.channels.get(*index).is_some_and(|channel| channel.name == *name))
             .copied()
+    }
+
+    /// A channel that a worker wants, and its place.
+    fn wanted(&mut self, name: &ChannelName) -> Option<(u32, &mut Channel)> {
+        let index = self.find(name)?;
+        Some((index, self.channels.get_mut(index)?))
     }
 
     fn asked(&self, index: u32) -> Asked {

@@ -144,6 +144,11 @@ pub struct Publication {
 }
 
 impl Publication {
+    /// What nobody in particular published, without tags, and a node took on at a moment.
+    pub fn new(payload: Payload, accepted: Moment) -> Self {
+        Self { payload, publisher: None, tags: Tags::default(), accepted, travel_micros: 0 }
+    }
+
     /// The size in bytes of what was published: payload and tags.
     pub fn size(&self) -> usize {
         self.payload.size() + self.tags.size()

@@ -12,23 +12,41 @@ use model::{
 };
 use protocol::{Adapter, Event, Frame, FrameKind, Frames, Protocol, Taken};
 
-/// Another protocol, but it panics over a frame that begins with `panic`, and over a publication of `"panic"`,
-/// which its subscribers' worker encodes.
-pub struct PanickyProtocol<P>(pub P);
+/// Another protocol, with a fault over what its subscribers' worker encodes; and it panics over a frame that
+/// begins with `panic`.
+pub struct FaultyProtocol<P> {
+    inner: P,
+    before_encoding: Box<dyn Fn(&Publication) + Send + Sync>,
+}
+
+impl<P> FaultyProtocol<P> {
+    /// It panics over a publication of `"panic"`.
+    pub fn panicking(inner: P) -> Self {
+        let before_encoding = |publication: &Publication| {
+            assert!(publication.payload.as_bytes() != b"\"panic\"", "a test asked for this panic");
+        };
+        Self { inner, before_encoding: Box::new(before_encoding) }
+    }
+
+    /// While a test holds the lock, a worker that encodes stands still.
+    pub fn held(inner: P, gate: Arc<Mutex<()>>) -> Self {
+        Self { inner, before_encoding: Box::new(move |_| drop(gate.lock())) }
+    }
+}
 
 struct PanickyAdapter(Box<dyn Adapter>);
 
-impl<P: Protocol> Protocol for PanickyProtocol<P> {
+impl<P: Protocol> Protocol for FaultyProtocol<P> {
     fn label(&self) -> &'static str {
-        "panicky"
+        "faulty"
     }
 
     fn kind(&self) -> FrameKind {
-        self.0.kind()
+        self.inner.kind()
     }
 
     fn open(&self) -> Box<dyn Adapter> {
-        Box::new(PanickyAdapter(self.0.open()))
+        Box::new(PanickyAdapter(self.inner.open()))
     }
 
     fn encode(
@@ -38,8 +56,8 @@ impl<P: Protocol> Protocol for PanickyProtocol<P> {
         position: Option<Position>,
         out: &mut Vec<u8>,
     ) {
-        assert!(publication.payload.as_bytes() != b"\"panic\"", "a test asked for this panic");
-        self.0.encode(channel, publication, position, out);
+        (self.before_encoding)(publication);
+        self.inner.encode(channel, publication, position, out);
     }
 
     fn encode_movement(
@@ -49,7 +67,7 @@ impl<P: Protocol> Protocol for PanickyProtocol<P> {
         member: &ClientInfo,
         out: &mut Vec<u8>,
     ) {
-        self.0.encode_movement(channel, movement, member, out);
+        self.inner.encode_movement(channel, movement, member, out);
     }
 }
 
@@ -65,44 +83,6 @@ impl Adapter for PanickyAdapter {
 
     fn on_event(&mut self, event: &Event<'_>, frames: &mut Frames<'_>) {
         self.0.on_event(event, frames);
-    }
-}
-
-/// Another protocol, but while a test holds the lock, a worker that encodes for its subscribers stands still.
-pub struct HeldProtocol<P>(pub P, pub Arc<Mutex<()>>);
-
-impl<P: Protocol> Protocol for HeldProtocol<P> {
-    fn label(&self) -> &'static str {
-        "held"
-    }
-
-    fn kind(&self) -> FrameKind {
-        self.0.kind()
-    }
-
-    fn open(&self) -> Box<dyn Adapter> {
-        self.0.open()
-    }
-
-    fn encode(
-        &self,
-        channel: &ChannelName,
-        publication: &Publication,
-        position: Option<Position>,
-        out: &mut Vec<u8>,
-    ) {
-        drop(self.1.lock());
-        self.0.encode(channel, publication, position, out);
-    }
-
-    fn encode_movement(
-        &self,
-        channel: &ChannelName,
-        movement: Movement,
-        member: &ClientInfo,
-        out: &mut Vec<u8>,
-    ) {
-        self.0.encode_movement(channel, movement, member, out);
     }
 }
 

@@ -21,7 +21,7 @@ pub use broker_suite::{Backend, BrokerCheck, broker_checks, check_broker};
 pub use churn::{Churn, Left};
 pub use client::{Client, Received};
 pub use echo::Echo;
-pub use faults::{FaultyBroker, HeldProtocol, PanickyProtocol};
+pub use faults::{FaultyBroker, FaultyProtocol};
 pub use metrics::Metrics;
 pub use presence_suite::{PresenceBackend, PresenceCheck, check_presence, presence_checks};
 pub use process::{Process, example};

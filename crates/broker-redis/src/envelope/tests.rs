@@ -95,13 +95,7 @@ fn a_movement_names_who_moved() {
 #[test]
 fn a_body_is_what_the_page_says() {
     let payload = Payload::parse_json(b"{}").expect("a payload");
-    let publication = Publication {
-        payload,
-        publisher: None,
-        tags: Tags::default(),
-        accepted: Moment::default(),
-        travel_micros: 0,
-    };
+    let publication = Publication::new(payload, Moment::default());
     let mut out = vec![7];
     encode_body(&terms(), &channel(), &publication, 258, &mut out);
     let expected = b"\x07\xfa\x01\x01\0\0\0\x02{}\x04\0\0\0\x08\0\0\0\0\0\0\x01\x02\x05\0\0\0\x02n1";

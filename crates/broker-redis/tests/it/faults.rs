@@ -11,7 +11,7 @@ use model::{Refusal, Secret, limits};
 use testkit::redis::{Options, Server, old_server};
 use tokio::time::Instant;
 
-use crate::rig::{Rig, channel, kept, run, to, unkept};
+use crate::rig::{Rig, channel, kept, run, to, unkept, without_publish};
 
 /// What an answer may come later than its deadline on a busy machine.
 const LATE_MAX: Duration = Duration::from_secs(2);
@@ -203,19 +203,7 @@ fn a_redis_that_turns_every_connection_down_is_told_with_the_reason() {
 fn a_command_that_the_acl_forbids_is_refused_and_the_rest_works() {
     run(async {
         let server = Server::start(&Options::new());
-        server.command(&[
-            "ACL",
-            "SETUSER",
-            "node",
-            "on",
-            ">pw",
-            "+@all",
-            "-publish",
-            "~fanfare:*",
-            "&fanfare:*",
-        ]);
-        let (username, password) = ("node".to_owned(), Secret::new("pw"));
-        let mut rig = Rig::new(&RedisConfig { username, password, ..to(&server) });
+        let mut rig = Rig::new(&without_publish(&server));
         rig.join("news").await;
         assert_eq!(rig.publish("news", "1", unkept()).await, REFUSED);
         let permission = broker_redis::Fault::Permission.index();

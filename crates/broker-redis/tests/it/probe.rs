@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use broker::Broker as _;
 use broker_redis::{RedisConfig, RedisHealth};
-use model::Secret;
+
 use testkit::redis::{Muffle, Options, Server};
 use tokio::time::Instant;
 
-use crate::rig::{Rig, channel, run, to, unkept};
+use crate::rig::{Rig, channel, run, to, unkept, without_publish};
 
 /// Healthy probes are never older, even on a busy machine.
 const FRESH: Duration = Duration::from_secs(3);
@@ -85,19 +85,7 @@ fn a_connection_that_seems_healthy_but_delivers_nothing_is_rebuilt_until_it_deli
 fn forged_probes_count_for_nothing_and_a_forbidden_one_harms_nobody() {
     run(async {
         let server = Server::start(&Options::new());
-        server.command(&[
-            "ACL",
-            "SETUSER",
-            "node",
-            "on",
-            ">pw",
-            "+@all",
-            "-publish",
-            "~fanfare:*",
-            "&fanfare:*",
-        ]);
-        let (username, password) = ("node".to_owned(), Secret::new("pw"));
-        let mut rig = Rig::new(&RedisConfig { username, password, ..to(&server) });
+        let mut rig = Rig::new(&without_publish(&server));
         let begun = Instant::now();
         rig.join("news").await;
         while begun.elapsed() < Duration::from_secs(5) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, PublishTerms, Ticket};
 use broker_redis::{FormatVersion, RedisBroker, RedisConfig, Surroundings};
-use model::{ChannelName, HistoryRules, Moment, Now, Payload, Publication, Refusal, Tags};
+use model::{ChannelName, HistoryRules, Moment, Now, Payload, Publication, Refusal, Secret};
 use testkit::redis::Server;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
@@ -26,6 +26,13 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 /// Settings that lead to a server.
 pub(crate) fn to(server: &Server) -> RedisConfig {
     RedisConfig { url: server.url(), ..RedisConfig::default() }
+}
+
+/// Settings that lead to a server, as a user who may do anything there but `PUBLISH`.
+pub(crate) fn without_publish(server: &Server) -> RedisConfig {
+    let rights = ["on", ">pw", "+@all", "-publish", "~fanfare:*", "&fanfare:*"];
+    server.command(&[&["ACL", "SETUSER", "node"], &rights[..]].concat());
+    RedisConfig { username: "node".to_owned(), password: Secret::new("pw"), ..to(server) }
 }
 
 /// A broker and what it has told.
@@ -190,13 +197,7 @@ pub(crate) fn channel(name: &str) -> ChannelName {
 
 pub(crate) fn publication(json: &str) -> Publication {
     let payload = Payload::parse_json(json.as_bytes()).expect("what the test is given is right");
-    Publication {
-        payload,
-        publisher: None,
-        tags: Tags::default(),
-        accepted: Moment::default(),
-        travel_micros: 0,
-    }
+    Publication::new(payload, Moment::default())
 }
 
 pub(crate) fn rules() -> HistoryRules {

@@ -348,7 +348,7 @@ mod tests {
     fn publication(size: usize) -> Publication {
         let payload = Payload::parse_json("1".repeat(size).as_bytes()).expect("a number");
         let accepted = Moment::default();
-        Publication { payload, publisher: None, tags: model::Tags::default(), accepted, travel_micros: 0 }
+        Publication::new(payload, accepted)
     }
 
     fn name(text: &str) -> ChannelName {

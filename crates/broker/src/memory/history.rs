@@ -162,9 +162,6 @@ pub(super) fn marks(position: Position) -> Marks {
 
 /// What keeping a publication takes, about.
 pub(super) fn bytes(publication: &Publication) -> usize {
-    let publisher = publication.publisher.as_ref().map_or(0, |publisher| {
-        let told = [&publisher.connection, &publisher.subscription];
-        publisher.user.len() + told.into_iter().flatten().map(|json| json.get().len()).sum::<usize>()
-    });
+    let publisher = publication.publisher.as_ref().map_or(0, |publisher| publisher.size());
     ENTRY_BYTES + publication.size() + publisher
 }

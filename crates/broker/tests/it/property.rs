@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, MemoryBroker, PublishTerms, Ticket, Version};
 use model::{
-    ChannelName, Epoch, HistoryRange, HistoryRules, Moment, Now, Payload, Position, Publication, Tags,
-    UnixTime,
+    ChannelName, Epoch, HistoryRange, HistoryRules, Moment, Now, Payload, Position, Publication, UnixTime,
 };
 use proptest::prelude::*;
 
@@ -209,13 +208,7 @@ fn channel(name: u8) -> ChannelName {
 
 fn publication(number: u64) -> Publication {
     let payload = Payload::parse_json(number.to_string().as_bytes()).expect("a number");
-    Publication {
-        payload,
-        publisher: None,
-        tags: Tags::default(),
-        accepted: Moment::default(),
-        travel_micros: 0,
-    }
+    Publication::new(payload, Moment::default())
 }
 
 fn number(publication: &Publication) -> u64 {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use model::{ChannelName, ClientInfo, HistoryEntry, HistoryPage, Payload, Position, RawJson, Tags};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::fault::{ErrorObject, Fault};
+use crate::nodes::identity::NodeStats;
 
 /// What a granted call results in.
 #[derive(Serialize)]
@@ -146,38 +147,6 @@ pub(super) struct ChannelStats {
 pub(super) struct InfoResult {
     /// One entry per node that is known, the one that answers first.
     pub(super) nodes: Vec<NodeStats>,
-}
-
-/// One node.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct NodeStats {
-    /// Differs between nodes, and between two runs of one.
-    pub(crate) uid: String,
-    /// What operators call the node.
-    pub(crate) name: String,
-    /// Of the software.
-    pub(crate) version: String,
-    /// Connections.
-    pub(crate) num_clients: u64,
-    /// Users with a connection; connections without a user count as one. Of another node with more than 10,000,
-    /// users may count several times.
-    pub(crate) num_users: u64,
-    /// Channels with a subscriber.
-    pub(crate) num_channels: u64,
-    /// Subscriptions.
-    pub(crate) num_subs: u64,
-    /// Seconds since the node's start.
-    pub(crate) uptime: u64,
-    /// The process.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) process: Option<ProcessStats>,
-}
-
-/// A node's process.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct ProcessStats {
-    /// Bytes of memory in use.
-    pub(crate) rss: u64,
 }
 
 impl From<Option<Position>> for PublishResult {

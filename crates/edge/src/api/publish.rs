@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use broker::{PublishTerms, Version};
 use model::{Payload, Position, RawJson, Refusal, Tags, limits};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::answer::{Answer, BroadcastResponse, BroadcastResult, Outcome, PublishResult};
 use super::caller::{Caller, payload};
 use super::fault::Fault;
 use super::request::{BroadcastRequest, PublishRequest};
 use super::text::Text;
+use crate::handle::answered;
 
 /// What goes to each channel of one call.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ impl Caller<'_> {
         let wishes = Wishes::new(version, &version_epoch, &idempotency_key, skip_history)?;
         let content = self.content(request.data, &request.b64data, request.tags, wishes)?;
         let begun = self.begin("channel", &request.channel, content)?;
-        let position = finish(begun, Instant::now() + limits::PUBLISH_DEADLINE).await?;
+        let position = answered(begun, Instant::now() + limits::PUBLISH_DEADLINE).await?;
         Ok(Answer::Publish(position.into()))
     }
 
@@ -53,7 +54,7 @@ impl Caller<'_> {
         let mut responses = Vec::with_capacity(begun.len());
         for begun in begun {
             let outcome = match begun {
-                Ok(begun) => finish(begun, deadline).await.map_err(Fault::from),
+                Ok(begun) => answered(begun, deadline).await.map_err(Fault::from),
                 Err(fault) => Err(fault),
             };
             responses.push(match outcome {
@@ -135,14 +136,6 @@ impl Wishes {
             idempotency_key: (!idempotency_key.is_empty()).then(|| idempotency_key.into()),
             version: version.map(|number| Version { number, epoch: version_epoch.into() }),
         })
-    }
-}
-
-/// Awaits the outcome. Past the deadline the publication may or may not have been accepted.
-async fn finish(begun: Begun, deadline: Instant) -> Result<Option<Position>, Refusal> {
-    match timeout_at(deadline, begun).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) | Err(_) => Err(Refusal::Internal),
     }
 }
 

@@ -9,7 +9,7 @@ use model::{ChannelName, ClientId, CloseReason, Payload, RawJson, UnixTime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::nodes::roster::Roster;
+use super::roster::Roster;
 
 /// The newest version, of letters, too; there is no other so far. A node ignores members that it does not know.
 pub(crate) const VERSION: u8 = 1;

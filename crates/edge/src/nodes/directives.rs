@@ -1,22 +1,20 @@
-//! Carries out what other nodes were told by backends. To the sequencer the control thread is one more worker,
-//! which has a single channel: that of the nodes, whose gaps are repaired as any other's.
+//! Carries out what other nodes were told by backends, which comes by the channel of the nodes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{ChannelKey, Mailbox, NodeRequest, WorkerMail};
-use model::{ChannelName, WorkerId, limits};
-use tokio::sync::Notify;
+use engine::{Delivery, Mailbox, WorkerMail};
+use model::{ChannelName, limits};
 
+use super::directive::Directive;
+use super::inbox::{Arrival, Inbox};
 use crate::handle::Handle;
-use crate::nodes::directive::Directive;
 
 /// What arrives from other nodes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Directives {
-    mailbox: Arc<Mailbox<WorkerMail>>,
-    arrived: Arc<Notify>,
+    inbox: Inbox,
     counts: Arc<Counts>,
 }
 
@@ -31,16 +29,13 @@ pub(crate) struct Counts {
 impl Directives {
     /// Nothing has arrived.
     pub(crate) fn new() -> Self {
-        let arrived: Arc<Notify> = Arc::default();
-        let wake = Arc::clone(&arrived);
-        let (entries, bytes) = (limits::DIRECTIVES_WAITING_MAX, limits::DIRECTIVES_WAITING_BYTES_MAX);
-        let mailbox = Mailbox::new(entries, bytes, Box::new(move || wake.notify_one()));
-        Self { mailbox: Arc::new(mailbox), arrived, counts: Arc::default() }
+        let inbox = Inbox::new(limits::DIRECTIVES_WAITING_MAX, limits::DIRECTIVES_WAITING_BYTES_MAX);
+        Self { inbox, counts: Arc::default() }
     }
 
     /// Where the sequencer puts them.
     pub(crate) fn mailbox(&self) -> Arc<Mailbox<WorkerMail>> {
-        Arc::clone(&self.mailbox)
+        self.inbox.mailbox()
     }
 
     /// Carried out, not understood, and how often some were missing, since the start.
@@ -54,36 +49,22 @@ impl Directives {
         if !handle.is_clustered() {
             return std::future::pending().await;
         }
-        let worker = WorkerId(handle.workers().len() as u16);
-        let (channel, key) = (ChannelName::of_nodes(), ChannelKey::ONLY);
-        handle.ask_node(NodeRequest::Join { worker, channel, key });
-        let mut mail = Vec::new();
+        self.inbox.join(handle, 0, ChannelName::of_nodes());
         loop {
-            self.arrived.notified().await;
-            self.mailbox.take(&mut mail);
-            for mail in mail.drain(..) {
-                self.take(mail, handle).await;
+            for arrival in self.inbox.next().await {
+                match arrival {
+                    Arrival::Joined => {}
+                    Arrival::Publication(delivery) => self.take(&delivery, handle).await,
+                    Arrival::Broken => {
+                        tracing::warn!("directives of other nodes were lost: Redis no longer had them");
+                        self.counts.gaps.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
             }
         }
     }
 
-    async fn take(&self, mail: WorkerMail, handle: &Handle) {
-        let delivery = match mail {
-            WorkerMail::Publication { delivery, .. } => delivery,
-            WorkerMail::Broken { .. } => {
-                tracing::warn!("directives of other nodes were lost: Redis no longer had them");
-                self.counts.gaps.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            WorkerMail::Joined { .. }
-            | WorkerMail::Severed { .. }
-            | WorkerMail::Recovered { .. }
-            | WorkerMail::History { .. }
-            | WorkerMail::Moved { .. }
-            | WorkerMail::Inquired { .. }
-            | WorkerMail::Published { .. }
-            | WorkerMail::Order(_) => return,
-        };
+    async fn take(&self, delivery: &Delivery, handle: &Handle) {
         match Directive::read(&delivery.publication.payload, handle.roster()) {
             Ok(Some(directive)) => {
                 handle.gather(|reply| directive.order(reply)).await;

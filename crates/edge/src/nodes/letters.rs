@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use broker::PublishTerms;
-use engine::{ChannelKey, Mailbox, NodeRequest, WorkerMail};
-use model::{ChannelName, ClientId, Payload, Refusal, Tags, WorkerId, limits};
+use engine::{Delivery, Mailbox, WorkerMail};
+use model::{ChannelName, ClientId, Payload, Refusal, Tags, limits};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::inbox::{Arrival, Inbox};
+use super::listing::Listing;
 use crate::handle::Handle;
-use crate::nodes::listing::Listing;
 
 /// What a node asks others and is asked by them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Letters {
-    mailbox: Arc<Mailbox<WorkerMail>>,
-    arrived: Arc<Notify>,
+    inbox: Inbox,
     joined: Arc<Notify>,
     asked: Arc<Asked>,
 }
@@ -63,18 +63,15 @@ enum Says {
 impl Letters {
     /// Nothing was asked yet.
     pub(crate) fn new() -> Self {
-        let arrived: Arc<Notify> = Arc::default();
-        let wake = Arc::clone(&arrived);
-        let (entries, bytes) = (limits::NODE_LETTERS_WAITING_MAX, limits::NODE_LETTERS_WAITING_BYTES_MAX);
-        let mailbox = Arc::new(Mailbox::new(entries, bytes, Box::new(move || wake.notify_one())));
+        let inbox = Inbox::new(limits::NODE_LETTERS_WAITING_MAX, limits::NODE_LETTERS_WAITING_BYTES_MAX);
         let (open, slots) = (Mutex::default(), Semaphore::new(limits::NODE_QUESTIONS_MAX));
         let asked = Arc::new(Asked { open, slots, next: AtomicU64::default() });
-        Self { mailbox, arrived, joined: Arc::default(), asked }
+        Self { inbox, joined: Arc::default(), asked }
     }
 
     /// Where the sequencer puts them.
     pub(crate) fn mailbox(&self) -> Arc<Mailbox<WorkerMail>> {
-        Arc::clone(&self.mailbox)
+        self.inbox.mailbox()
     }
 
     /// Waits until the node hears what it is asked. Of two who wait, one is told.
@@ -110,35 +107,25 @@ impl Letters {
         if !handle.is_clustered() {
             return std::future::pending().await;
         }
-        let worker = WorkerId(handle.workers().len() as u16 + 1);
-        let (channel, key) = (ChannelName::of_node(handle.roster().id()), ChannelKey::ONLY);
-        handle.ask_node(NodeRequest::Join { worker, channel, key });
-        let (mut mail, mut answers) = (Vec::new(), JoinSet::new());
+        self.inbox.join(handle, 1, ChannelName::of_node(handle.roster().id()));
+        let mut answers = JoinSet::new();
         loop {
-            tokio::select! {
-                () = self.arrived.notified() => {}
+            let arrivals = tokio::select! {
+                arrivals = self.inbox.next() => arrivals,
                 Some(_) = answers.join_next() => continue,
-            }
-            self.mailbox.take(&mut mail);
-            for mail in mail.drain(..) {
-                self.take(mail, handle, &mut answers);
+            };
+            for arrival in arrivals {
+                match arrival {
+                    Arrival::Joined => self.joined.notify_one(),
+                    Arrival::Publication(delivery) => self.take(&delivery, handle, &mut answers),
+                    // Whoever is not answered asks again.
+                    Arrival::Broken => {}
+                }
             }
         }
     }
 
-    fn take(&self, mail: WorkerMail, handle: &Handle, answers: &mut JoinSet<()>) {
-        let delivery = match mail {
-            WorkerMail::Publication { delivery, .. } => delivery,
-            WorkerMail::Joined { .. } => return self.joined.notify_one(),
-            WorkerMail::Broken { .. }
-            | WorkerMail::Severed { .. }
-            | WorkerMail::Recovered { .. }
-            | WorkerMail::History { .. }
-            | WorkerMail::Moved { .. }
-            | WorkerMail::Inquired { .. }
-            | WorkerMail::Published { .. }
-            | WorkerMail::Order(_) => return,
-        };
+    fn take(&self, delivery: &Delivery, handle: &Handle, answers: &mut JoinSet<()>) {
         let letter: Option<Letter> = serde_json::from_slice(delivery.publication.payload.as_bytes()).ok();
         let is_readable = |letter: &Letter| handle.roster().directive().reads(letter.version);
         let Some(Letter { from, number, says, .. }) = letter.filter(is_readable) else {

@@ -11,9 +11,9 @@ use model::{ChannelName, ClientId, ClientInfo, Moment, Refusal, limits};
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 
-use crate::api::{NodeIdentity, NodeStats};
+use super::directive;
+use super::identity::{NodeIdentity, NodeStats};
 use crate::handle::Handle;
-use crate::nodes::directive;
 
 /// The formats that nodes write for each other.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use model::ByteSize;
 use protocol_centrifugal::CentrifugalJson;
 use serde_json::json;
 use testkit::redis::{Options, Proxy, Server};
-use testkit::{HeldProtocol, eventually};
+use testkit::{FaultyProtocol, eventually};
 
 use crate::edge::Running;
 use crate::follower::Follower;
@@ -124,7 +124,7 @@ fn a_node_that_reads_too_slowly_for_redis_misses_nothing_that_is_kept() {
 fn a_worker_that_stands_still_catches_up_and_holds_up_no_other() {
     let server = Server::start(&Options::new());
     let gate = Arc::new(Mutex::new(()));
-    let held = Arc::new(HeldProtocol(CentrifugalJson, Arc::clone(&gate)));
+    let held = Arc::new(FaultyProtocol::held(CentrifugalJson, Arc::clone(&gate)));
     let one = node(&server.url()).workers(2).composed(|parts| parts.with_protocol("/held", held)).start();
     let nodes = [one, node(&server.url()).start()];
     nodes.iter().for_each(becomes_up);

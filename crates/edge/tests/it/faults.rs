@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::ByteSize;
-use testkit::{Client, Echo, PanickyProtocol, Process, Received};
+use testkit::{Client, Echo, FaultyProtocol, Process, Received};
 
 use crate::edge::{edge, faulty};
 use crate::user::User;
@@ -14,7 +14,7 @@ fn a_panic_over_one_connection_ends_it_and_no_other() {
     for workers in [1, 4] {
         let edge = edge()
             .workers(workers)
-            .composed(|parts| parts.with_protocol("/panicky", Arc::new(PanickyProtocol(Echo))))
+            .composed(|parts| parts.with_protocol("/panicky", Arc::new(FaultyProtocol::panicking(Echo))))
             .start();
         let mut users = edge.crowd();
         users.iter_mut().for_each(|user| user.subscribe("news"));
@@ -53,7 +53,7 @@ fn what_panics_is_forgotten_with_all_that_it_held() {
             config.api.publication_size = ByteSize::kib(64);
             (config.client.outbox_size, config.client.outbox_total) = (OUTBOX, OUTBOX);
         })
-        .composed(|parts| parts.with_protocol("/panicky", Arc::new(PanickyProtocol(Echo))))
+        .composed(|parts| parts.with_protocol("/panicky", Arc::new(FaultyProtocol::panicking(Echo))))
         .start();
     let mut witness = edge.client("witness");
     let (first, second) = (b"panic".repeat(8 * 1024), b"!".repeat(10));

@@ -89,15 +89,15 @@ impl Node {
 
     /// Tells a channel's workers that somebody came or went.
     pub(super) fn on_announced(&mut self, name: &ChannelName, movement: Movement, member: Arc<ClientInfo>) {
-        let Some(channel) = self.find(name).and_then(|index| self.channels.get(index)) else {
+        let Some((index, channel)) = self.wanted(name) else {
             return;
         };
-        let notice = MovementNotice::new(channel.name.clone(), movement, member, &self.encoders);
-        let (notice, list) = (Arc::new(notice), channel.joined.list());
-        for (worker, channel) in list {
-            let size = notice.size();
-            self.mail(worker, WorkerMail::Moved { channel, notice: Arc::clone(&notice) }, Some(size));
-        }
+        let name = channel.name.clone();
+        let notice = Arc::new(MovementNotice::new(name, movement, member, &self.encoders));
+        self.mail_all(index, Some(notice.size()), |_, channel| WorkerMail::Moved {
+            channel,
+            notice: Arc::clone(&notice),
+        });
     }
 
     fn on_members(&mut self, ticket: Ticket, outcome: Result<Vec<Arc<ClientInfo>>, Refusal>) {

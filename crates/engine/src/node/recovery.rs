@@ -12,8 +12,7 @@ use crate::mail::{RecoverRequest, Recovery, WorkerMail};
 impl Node {
     /// A subscriber wants what it missed; it is answered when the channel is live.
     pub(super) fn recover(&mut self, request: RecoverRequest) {
-        let index = self.find(&request.channel);
-        let Some(channel) = index.and_then(|index| self.channels.get_mut(index)) else {
+        let Some((index, channel)) = self.wanted(&request.channel) else {
             return self.answer(&request, Err(Refusal::Internal));
         };
         let work = channel.work();
@@ -23,9 +22,7 @@ impl Node {
             return self.answer(&request, Err(Refusal::Internal));
         }
         channel.work().waiting.push(request);
-        if let Some(index) = index {
-            self.serve_recoveries(index);
-        }
+        self.serve_recoveries(index);
     }
 
     /// Asks for those who wait, unless a question is asked already.

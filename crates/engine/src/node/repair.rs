@@ -42,10 +42,7 @@ impl Repairs {
 impl Node {
     /// The broker hands a channel's publications on from here on.
     pub(super) fn on_joined(&mut self, name: &ChannelName) {
-        let Some(index) = self.find(name) else {
-            return;
-        };
-        let Some(channel) = self.channels.get_mut(index) else {
+        let Some((index, channel)) = self.wanted(name) else {
             return;
         };
         channel.is_confirmed = true;
@@ -58,15 +55,12 @@ impl Node {
 
     /// The broker lost sight of a channel: nobody new may rely on it until it is joined again.
     pub(super) fn on_severed(&mut self, name: &ChannelName) {
-        let Some(index) = self.find(name) else {
-            return;
-        };
-        let Some(channel) = self.channels.get_mut(index) else {
+        let Some((index, channel)) = self.wanted(name) else {
             return;
         };
         channel.is_confirmed = false;
         channel.owes_joined = true;
-        self.mail_all(index, |_, channel| WorkerMail::Severed { channel });
+        self.mail_all(index, None, |_, channel| WorkerMail::Severed { channel });
     }
 
     pub(super) fn on_publication(
@@ -76,10 +70,7 @@ impl Node {
         is_plain: bool,
         publication: Publication,
     ) {
-        let Some(index) = self.find(name) else {
-            return;
-        };
-        let Some(channel) = self.channels.get_mut(index) else {
+        let Some((index, channel)) = self.wanted(name) else {
             return;
         };
         // What comes before the join is in effect nobody is promised.
@@ -277,7 +268,7 @@ impl Node {
                 repair.outcome = RepairOutcome::Broken;
             }
         }
-        self.mail_all(index, |_, channel| WorkerMail::Broken { channel, last: top });
+        self.mail_all(index, None, |_, channel| WorkerMail::Broken { channel, last: top });
         self.take_held(index);
     }
 
@@ -336,7 +327,7 @@ impl Node {
             return;
         };
         if channel.is_live() && std::mem::replace(&mut channel.owes_joined, false) {
-            self.mail_all(index, |channel, key| {
+            self.mail_all(index, None, |channel, key| {
                 let (name, last) = (channel.name.clone(), channel.last);
                 WorkerMail::Joined { channel: key, name, last }
             });

@@ -56,7 +56,7 @@ impl Node {
             let is_due = repair.retry.is_some_and(|retry| retry <= now);
             if let Some(last) = last.filter(|_| tells) {
                 self.counters.repairs[RepairOutcome::Unreadable.index()] += 1;
-                self.mail_all(asked.index, |_, channel| WorkerMail::Broken { channel, last });
+                self.mail_all(asked.index, None, |_, channel| WorkerMail::Broken { channel, last });
             }
             match (is_due, goes_on) {
                 (true, true) => self.take_held(asked.index),

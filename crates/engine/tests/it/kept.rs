@@ -71,11 +71,5 @@ pub(crate) fn name(text: &str) -> ChannelName {
 
 pub(crate) fn publication(payload: &str) -> Publication {
     let payload = Payload::parse_json(payload.as_bytes()).expect("a payload");
-    Publication {
-        payload,
-        publisher: None,
-        tags: Default::default(),
-        accepted: Moment::default(),
-        travel_micros: 0,
-    }
+    Publication::new(payload, Moment::default())
 }

@@ -283,8 +283,7 @@ impl World {
         let (reply, outcome) = oneshot::channel();
         let payload = Payload::parse_json(payload.as_bytes()).expect("a payload");
         let accepted = now(self.passed).moment;
-        let publication =
-            Publication { payload, publisher: None, tags: Default::default(), accepted, travel_micros: 0 };
+        let publication = Publication::new(payload, accepted);
         let terms = PublishTerms { history: self.rules.history(namespace), ..PublishTerms::default() };
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };

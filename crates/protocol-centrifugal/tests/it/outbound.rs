@@ -282,13 +282,7 @@ fn entry(offset: u64, payload: &str) -> HistoryEntry {
 }
 
 fn publication(payload: &str) -> Publication {
-    Publication {
-        payload: Payload::parse_json(payload.as_bytes()).expect("a payload"),
-        publisher: None,
-        tags: Tags::default(),
-        accepted: Moment::default(),
-        travel_micros: 0,
-    }
+    Publication::new(Payload::parse_json(payload.as_bytes()).expect("a payload"), Moment::default())
 }
 
 fn position(offset: u64) -> Position {

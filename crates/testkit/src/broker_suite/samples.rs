@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use broker::PublishTerms;
 use model::{
     ChannelName, ClientId, ClientInfo, HistoryPage, HistoryRange, HistoryRules, Moment, Payload, Publication,
-    RawJson, Tags,
+    RawJson,
 };
 
 /// Rules under which nothing ends while a check runs.
@@ -32,13 +32,7 @@ pub(super) fn channel(text: &str) -> ChannelName {
 /// A publication of a JSON text.
 pub(super) fn publication(json: &str) -> Publication {
     let payload = Payload::parse_json(json.as_bytes()).expect("a JSON text");
-    Publication {
-        payload,
-        publisher: None,
-        tags: Tags::default(),
-        accepted: Moment::default(),
-        travel_micros: 0,
-    }
+    Publication::new(payload, Moment::default())
 }
 
 /// A publication of a number.

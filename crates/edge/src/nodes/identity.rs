@@ -5,22 +5,55 @@ use std::net::SocketAddr;
 
 use engine::{Order, ShardCounters};
 use model::Moment;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use transport::{host_name, resident_bytes};
 
-use super::answer::{NodeStats, ProcessStats};
 use crate::handle::Handle;
 
 /// What the server API tells about its node.
 #[derive(Clone)]
 pub(crate) struct NodeIdentity {
     /// Differs between nodes, and between two runs of one.
-    pub(super) uid: String,
+    uid: String,
     /// What operators call the node.
-    pub(super) name: String,
+    name: String,
     /// Of the software.
-    pub(super) version: String,
+    version: String,
     /// When the node began, on the clock of its [`crate::Handle`].
-    pub(super) started: Moment,
+    started: Moment,
+}
+
+/// One node.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct NodeStats {
+    /// Differs between nodes, and between two runs of one.
+    pub(crate) uid: String,
+    /// What operators call the node.
+    pub(crate) name: String,
+    /// Of the software.
+    pub(crate) version: String,
+    /// Connections.
+    pub(crate) num_clients: u64,
+    /// Users with a connection; connections without a user count as one. Of another node with more than 10,000,
+    /// users may count several times.
+    pub(crate) num_users: u64,
+    /// Channels with a subscriber.
+    pub(crate) num_channels: u64,
+    /// Subscriptions.
+    pub(crate) num_subs: u64,
+    /// Seconds since the node's start.
+    pub(crate) uptime: u64,
+    /// The process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) process: Option<ProcessStats>,
+}
+
+/// A node's process.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ProcessStats {
+    /// Bytes of memory in use.
+    pub(crate) rss: u64,
 }
 
 impl NodeIdentity {
