@@ -1,0 +1,32 @@
+// A publication goes to everyone in its channel: each gets each, once and in order.
+
+import { accounted, begin, channelOf, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
+import { summaryOf } from '../lib/report.js'
+import { number, seconds } from '../lib/settings.js'
+
+const namespace = namespaceOf('load')
+const connections = number('CONNECTIONS', 500)
+const channels = number('CHANNELS', 5)
+const each = Math.min(number('SUBSCRIPTIONS', 1), channels)
+const size = {
+  namespace, connections, channels,
+  subscriptions: connections * each,
+  publishers: number('PUBLISHERS', 1),
+  rate: number('RATE', 20),
+  payload: number('PAYLOAD', 128),
+  ramp: seconds('RAMP', '5s'),
+  duration: seconds('DURATION', '30s')
+}
+
+export const options = optionsOf({ ...size, thresholds: { ...accounted, ...connecting } })
+export const setup = begin
+export const handleSummary = summaryOf('fan-out')
+
+export function subscribers(run) {
+  const channelsOf = nth => Array.from({ length: each }, (_, more) => channelOf(run, namespace, (nth + more) % channels))
+  subscribe(run, { ...size, channelsOf })
+}
+
+export function publishers(run) {
+  publish(run, size)
+}
