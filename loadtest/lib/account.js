@@ -63,7 +63,7 @@ export class Account {
 /** Tells k6 what the accounts of this VU found. */
 export function report() {
   for (const [name, count] of Object.entries(tally)) {
-    if (count > 0) metrics[name].add(count)
+    metrics[name].add(count)
     tally[name] = 0
   }
 }

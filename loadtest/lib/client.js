@@ -13,7 +13,7 @@ const INTENTIONAL_CLOSE = 1000
 
 const WebSocket = webSocket()
 
-/** The name changed with k6 1.6; older ones have the other alone. */
+/** Newer versions of k6 warn of the second name, older ones have it alone. */
 function webSocket() {
   try {
     return require('k6/websockets').WebSocket

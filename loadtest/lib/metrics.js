@@ -25,6 +25,8 @@ export const deliveryMs = new Trend('fanfare_delivery_ms')
 export const published = new Counter('fanfare_published')
 /** Publications that were not accepted in time. */
 export const publishFailed = new Counter('fanfare_publish_failed')
+/** Milliseconds that publications were behind the rate that is wanted. */
+export const publishLateMs = new Trend('fanfare_publish_late_ms')
 
 /** Attempts to connect that failed, of all. */
 export const connectFailed = new Rate('fanfare_connect_failed')

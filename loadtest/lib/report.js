@@ -6,7 +6,7 @@ import { settings, text } from './settings.js'
 
 const REPORT_DIRECTORY = text('REPORT_DIR', '.')
 const isInLog = text('REPORT_IN_LOG', '') === '1'
-const TRENDS = ['fanfare_delivery_ms', 'fanfare_connect_ms', 'fanfare_away_ms', 'fanfare_presence_ms']
+const TRENDS = ['delivery', 'connect', 'away', 'presence', 'publish_late'].map(what => `fanfare_${what}_ms`)
 const PERCENTILES = ['med', 'p(90)', 'p(95)', 'p(99)', 'p(99.9)', 'max']
 
 /** The `handleSummary` of a scenario. */

@@ -170,8 +170,13 @@ export function publish(run, { namespace, channels, subscriptions, rate, duratio
   for (let nth = 0; nth < total; nth++) {
     const due = began + nth * 1000 * publishers / rate
     if (Date.now() < due) sleep((due - Date.now()) / 1000)
-    if (Date.now() - began > duration * OVERTIME * 1000) break
-    if (Date.now() - began >= left[0] * 1000) {
+    const now = Date.now()
+    if (now - began > duration * OVERTIME * 1000) {
+      console.warn(`this publisher came to ${nth} of ${total} publications: lower RATE, or raise PUBLISHERS`)
+      break
+    }
+    metrics.publishLateMs.add(Math.max(0, now - due))
+    if (now - began >= left[0] * 1000) {
       left.shift()
       cutsOwed = mine.length
     }
