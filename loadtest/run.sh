@@ -9,7 +9,8 @@ scenario=scenarios/${1:-}.js
 find_k6
 export REPORT_DIR=${REPORT_DIR:-$root/target/loadtest}
 mkdir -p "$REPORT_DIR"
+rm -f "$REPORT_DIR/$1".{html,json}
 status=0
 "$K6" run -q "$scenario" "${@:2}" || status=$?
-say "the report is $REPORT_DIR/$1.html"
+[ ! -e "$REPORT_DIR/$1.html" ] || say "the report is $REPORT_DIR/$1.html"
 exit "$status"

@@ -28,6 +28,9 @@ export const publishFailed = new Counter('fanfare_publish_failed')
 /** Milliseconds that publications were behind the rate that is wanted. */
 export const publishLateMs = new Trend('fanfare_publish_late_ms')
 
+/** Publishers and channels whose part of the run came to its end. */
+export const concluded = new Counter('fanfare_concluded')
+
 /** Attempts to connect that failed, of all. */
 export const connectFailed = new Rate('fanfare_connect_failed')
 /** Milliseconds from opening a socket to the answer that the client is connected. */

@@ -44,15 +44,17 @@ export const connecting = {
 }
 
 /** The options of a scenario with subscribers and publishers, in k6's words. */
-export function optionsOf({ connections, publishers = 1, ramp, duration, others = {}, thresholds }) {
+export function optionsOf({ connections, publishers = 1, channels, rate, ramp, duration, others = {}, thresholds }) {
+  if (publishers > 0 && !(rate > 0)) throw new Error('RATE is 0: without publications there is nothing to see')
   const maxDuration = `${Math.ceil(ramp + START_SECONDS_MAX + duration * OVERTIME + 60)}s`
   const once = (exec, vus) => ({ executor: 'per-vu-iterations', vus, iterations: 1, maxDuration, exec })
   const scenarios = { ...others }
   if (connections > 0) scenarios.subscribers = once('subscribers', vusOf(connections))
   if (publishers > 0) scenarios.publishers = once('publishers', publishers)
+  const parts = publishers > 0 ? Math.min(publishers, channels) : channels
   return {
     scenarios,
-    thresholds,
+    thresholds: { ...thresholds, fanfare_concluded: [`count==${parts}`] },
     setupTimeout: '30s',
     summaryTrendStats: ['min', 'med', 'avg', 'p(90)', 'p(95)', 'p(99)', 'p(99.9)', 'max', 'count']
   }
@@ -226,6 +228,7 @@ function conclude(run, channels) {
       if (failure) console.warn(`the end is not told: ${failure}`)
     }
   }
+  metrics.concluded.add(1)
 }
 
 const vusOf = connections => Math.ceil(connections / perVu)

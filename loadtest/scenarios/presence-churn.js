@@ -3,7 +3,7 @@
 import exec from 'k6/execution'
 
 import { Client } from '../lib/client.js'
-import { movements, presenceMs, presenceWrong } from '../lib/metrics.js'
+import { concluded, movements, presenceMs, presenceWrong } from '../lib/metrics.js'
 import { begin, channelOf, connecting, namespaceOf, optionsOf } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
 import { number, seconds } from '../lib/settings.js'
@@ -30,7 +30,7 @@ const others = {
   }
 }
 
-export const options = optionsOf({ connections: 0, publishers: 0, ramp: 0, duration, others, thresholds })
+export const options = optionsOf({ connections: 0, publishers: 0, channels, ramp: 0, duration, others, thresholds })
 export const setup = begin
 export const handleSummary = summaryOf('presence-churn')
 
@@ -69,6 +69,7 @@ function agree(watcher, seats, end) {
       presenceWrong.add(1)
       console.warn(`there: ${there}; present: ${present}; heard: ${watcher.heard}`)
     }
+    concluded.add(1)
     for (const { client } of [watcher, ...seats]) client?.close()
   })
 }
