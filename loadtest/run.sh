@@ -11,6 +11,6 @@ export REPORT_DIR=${REPORT_DIR:-$root/target/loadtest}
 mkdir -p "$REPORT_DIR"
 rm -f "$REPORT_DIR/$1".{html,json}
 status=0
-"$K6" run -q "$scenario" "${@:2}" || status=$?
+"$K6" run -q --address '' "$scenario" "${@:2}" || status=$?
 [ ! -e "$REPORT_DIR/$1.html" ] || say "the report is $REPORT_DIR/$1.html"
 exit "$status"

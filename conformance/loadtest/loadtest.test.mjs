@@ -112,7 +112,7 @@ function k6(name, url, more = {}) {
   mkdirSync(reports)
   const size = { CONNECTIONS, CHANNELS: 1, RATE: 20, DURATION: `${PUBLICATIONS / 20}s`, RAMP: '0' }
   const patience = { SLO_DELIVERY_P99_MS: 30_000, SLO_CONNECT_P99_MS: 30_000 }
-  return run(['run', '-q', join(LOADTEST, 'scenarios/fan-out.js')], {
+  return run(['run', '-q', '--address', '', join(LOADTEST, 'scenarios/fan-out.js')], {
     ...settings(url), ...size, ...patience, REPORT_DIR: reports, ...more
   })
 }

@@ -11,7 +11,7 @@ import { number, text } from './settings.js'
 
 const CHANNELS_PER_LIST = 5000
 const COMMANDS_PER_BATCH = 1000
-const END_ROUNDS = 2
+const END_ROUNDS = 30
 const REPORT_MS = 1000
 const SETTLE_MS = 500
 const START_SECONDS_MAX = 120
@@ -184,21 +184,28 @@ export function publish(run, { namespace, channels, subscriptions, rate, duratio
     }
     send(run, mine[nth % mine.length], { padding, isOnce, isCut: cutsOwed-- > 0 })
   }
-  conclude(run, mine)
+  conclude(run, mine, () => subscriptionsOf(run, namespace, channels) === 0)
 }
 
 /** Waits until the nodes count as many subscriptions as there should be: what is published then must reach all. */
 function awaitSubscribers(run, namespace, channels, subscriptions) {
-  let counted = 0
+  let counted
   for (const end = Date.now() + START_SECONDS_MAX * 1000; Date.now() < end; sleep(0.3)) {
-    counted = 0
-    for (let list = 0; list * CHANNELS_PER_LIST < channels; list++) {
-      const { result } = call('channels', { pattern: `${prefixOf(run, namespace, list)}*` })
-      for (const { num_clients: clients } of Object.values(result?.channels ?? {})) counted += clients
-    }
+    counted = subscriptionsOf(run, namespace, channels)
     if (counted >= subscriptions) return
   }
   exec.test.abort(`after ${START_SECONDS_MAX} s the nodes count ${counted} of ${subscriptions} subscriptions`)
+}
+
+/** How many the nodes count; undefined if they do not say. */
+function subscriptionsOf(run, namespace, channels) {
+  let counted = 0
+  for (let list = 0; list * CHANNELS_PER_LIST < channels; list++) {
+    const { result, failure } = call('channels', { pattern: `${prefixOf(run, namespace, list)}*` })
+    if (failure) return undefined
+    for (const { num_clients: clients } of Object.values(result.channels)) counted += clients
+  }
+  return counted
 }
 
 function send(run, channel, { padding, isOnce, isCut }) {
@@ -216,10 +223,9 @@ function send(run, channel, { padding, isOnce, isCut }) {
   console.warn(`a publish failed: ${failure}`)
 }
 
-/** Says it twice: who is away just then, on a channel without history, hears it the second time. */
-function conclude(run, channels) {
-  for (let round = 0; round < END_ROUNDS; round++) {
-    if (round > 0) sleep(1)
+/** Says it until everybody left: who is away just then, on a channel without history, hears it later. */
+function conclude(run, channels, isOver) {
+  for (let round = 0; round < END_ROUNDS && !(round > 0 && isOver()); round++) {
     for (let first = 0; first < channels.length; first += COMMANDS_PER_BATCH) {
       const commands = channels.slice(first, first + COMMANDS_PER_BATCH).map(({ name, sequence }) => (
         { publish: { channel: name, data: { run: run.name, end: sequence } } }
@@ -227,6 +233,7 @@ function conclude(run, channels) {
       const { failure } = callUntilAccepted('batch', { commands })
       if (failure) console.warn(`the end is not told: ${failure}`)
     }
+    sleep(1)
   }
   metrics.concluded.add(1)
 }

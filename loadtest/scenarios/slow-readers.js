@@ -14,14 +14,14 @@ const READ_PAUSE_SECONDS = 1
 const START_SECONDS = 5
 
 const namespace = namespaceOf('load')
-const connections = number('CONNECTIONS', 50)
+const connections = number('CONNECTIONS', 20)
 const slow = number('SLOW', 5)
 const size = {
   namespace, connections,
   channels: 1,
   subscriptions: connections + slow,
   // Within seconds more than a node keeps for one connection.
-  rate: number('RATE', 20),
+  rate: number('RATE', 10),
   payload: number('PAYLOAD', 16_384),
   ramp: seconds('RAMP', '2s'),
   duration: seconds('DURATION', '30s')
