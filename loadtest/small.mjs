@@ -17,7 +17,7 @@ const SIZES = {
   'presence-churn': { CHANNELS: 4, MEMBERS: 10, DURATION: '8s', LIFETIME: '2s' },
   'slow-readers': { CONNECTIONS: 10, SLOW: 2, DURATION: '10s', RATE: 20, RAMP: '500ms' },
   'rolling-drain': { CONNECTIONS: 100, DURATION: '12s', RAMP: '1s', RECONNECTS_MIN: 100 },
-  'soak': { CONNECTIONS: 100, DURATION: '8s', RAMP: '1s', LIFETIME: '4s' }
+  'soak': { CONNECTIONS: 100, DURATION: '10s', RAMP: '1s', LIFETIME: '4s' }
 }
 
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(SIZES)

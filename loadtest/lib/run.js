@@ -15,6 +15,7 @@ const END_ROUNDS = 30
 const REPORT_MS = 1000
 const SETTLE_MS = 500
 const START_SECONDS_MAX = 120
+const YOUTH_MS = 3000
 const OVERTIME = 2
 
 const perVu = number('CONNECTIONS_PER_VU', 50)
@@ -113,6 +114,7 @@ class Subscriber {
   #open
   #onFinished
   #taken = 0
+  #began
 
   constructor(run, nth, channels, onFinished) {
     this.nth = nth
@@ -132,14 +134,16 @@ class Subscriber {
       if (--this.#open === 0) this.#onFinished()
       return
     }
+    this.#began ??= Date.now()
     account.take(data.sequence, isRecovered)
     if (this.#taken++ % sample === 0 && !isRecovered) metrics.deliveryMs.add(Date.now() - data.sent)
     if (data.cut && !isRecovered) this.client.cut()
   }
 
-  /** Comes back as often as keeps the mean life of a connection at `lifetime`; not before all are known to be there. */
+  /** Comes back as often as keeps the mean life of a connection at `lifetime`; not while publishers still count. */
   age(lifetime) {
-    if (this.#taken > 0 && Math.random() < REPORT_MS / 1000 / lifetime) this.client.cut()
+    const isSettled = Date.now() > this.#began + YOUTH_MS
+    if (isSettled && Math.random() < REPORT_MS / 1000 / lifetime) this.client.cut()
   }
 
   review() {
