@@ -190,6 +190,9 @@ test('the number of nodes follows the number of connections', { skip: !HPA && 'H
 })
 
 test('only those who are named reach the internal port', { skip: !NETWORK_POLICY && 'NETWORK_POLICY=1 shows it' }, async () => {
+  // The nodes that an autoscaler added go first.
+  await upgrade(FANFARE_IMAGE)
+  await settles()
   const [node] = await cluster.pods()
   const reach = port => `fetch('http://${node.status.podIP}:${port}/livez', { signal: AbortSignal.timeout(3000) })` +
     `.then(a => console.log('reached', a.status), () => console.log('cut off'))`
