@@ -1,4 +1,4 @@
-.PHONY: help run cluster build test conformance bench loadtest fmt lint docs
+.PHONY: help run cluster build test conformance kubernetes bench loadtest fmt lint docs
 
 help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, c
 	conformance/failover/run.sh
 	conformance/bench/run.sh
 	conformance/loadtest/run.sh
+
+kubernetes: ## Lives the chart's life on the cluster that KUBECONFIG names: install, upgrade, rollback, node loss
+	conformance/kubernetes/run.sh
 
 bench: ## Tells how to measure a node
 	@echo 'A figure needs a release build and a quiet machine:'

@@ -18,6 +18,7 @@ use crate::dial::Dialer;
 use crate::envelope::Terms;
 use crate::explain;
 use crate::ledger::{Answer, Key, Ledger};
+use crate::library::Library;
 use crate::log::Throttle;
 use crate::names::{self, Names};
 use crate::primary::Primary;
@@ -57,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) dialer: Dialer,
     /// How envelopes are read and written.
     pub(crate) terms: Terms,
+    /// What is loaded into it.
+    pub(crate) library: Library,
     /// Makes the thread's loop poll.
     pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
     /// The wall clock at a moment, in microseconds since 1970.

@@ -15,6 +15,7 @@ use crate::board::{Board, Setup};
 use crate::counters::{RedisCounters, RedisHealth};
 use crate::dial::Dialer;
 use crate::envelope::Terms;
+use crate::library::Library;
 use crate::names::Names;
 use crate::primary::Primary;
 use crate::probe::Probe;
@@ -35,6 +36,8 @@ pub struct Surroundings {
     pub publication_bytes_max: usize,
     /// Which versions of the envelope the node reads, and which it writes.
     pub envelope: FormatVersion,
+    /// What is loaded into Redis, unless there is one with the same or a higher number.
+    pub library: Library,
     /// Whether a channel takes what backends publish without a signature, if nodes sign.
     pub accepts_unsigned: Box<dyn Fn(&ChannelName) -> bool>,
 }
@@ -52,8 +55,15 @@ impl RedisBroker {
     /// Outside of a `LocalRuntime` or `LocalSet`.
     pub fn start(config: &RedisConfig, surroundings: Surroundings) -> Result<Self, ConfigError> {
         config.verify()?;
-        let Surroundings { wake, unix_micros, origin, publication_bytes_max, envelope, accepts_unsigned } =
-            surroundings;
+        let Surroundings {
+            wake,
+            unix_micros,
+            origin,
+            publication_bytes_max,
+            envelope,
+            library,
+            accepts_unsigned,
+        } = surroundings;
         let target = Target::parse(&config.url)?;
         let dialer = Dialer::new(config, &target)?;
         let prefix = Names::parse_prefix(&config.prefix)
@@ -62,7 +72,7 @@ impl RedisBroker {
             .then(|| Signing::new(&config.signing_key, &config.signing_key_previous, accepts_unsigned));
         let payload_bytes_max = publication_bytes_max;
         let terms = Terms { version: envelope, origin: origin.clone(), payload_bytes_max, signing };
-        let setup = Setup { target, node: origin, dialer, terms, wake, unix_micros };
+        let setup = Setup { target, node: origin, dialer, terms, library, wake, unix_micros };
         let board = Rc::new(Board::new(setup, prefix));
         let mut tasks = JoinSet::new();
         tasks.spawn_local(topology::run(Rc::clone(&board)));

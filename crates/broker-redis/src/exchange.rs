@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 use crate::board::Board;
 use crate::dial::{DialError, Dialer, Purpose};
 use crate::explain;
-use crate::library;
 use crate::primary::Primary;
 use crate::request::{Dialect, SCRIPTED};
 use crate::rights;
@@ -123,7 +122,7 @@ impl Exchange {
         const FUNCTIONS: (Dialect, Option<&str>) = (Dialect::Functions, None);
         let mut ask_number = redis::cmd("FCALL");
         ask_number.arg("fanfare_library").arg(0);
-        let is_current = |number: i64| number >= i64::from(library::VERSION);
+        let is_current = |number: i64| number >= i64::from(board.setup.library.number);
         match self.ask(&ask_number).await? {
             Ok(Value::Int(number)) if is_current(number) => return Ok(FUNCTIONS),
             Ok(_) => {}
@@ -134,7 +133,7 @@ impl Exchange {
             Err(_) => return self.load_scripts(board, "SCRIPT LOAD").await,
         }
         let mut load = redis::cmd("FUNCTION");
-        load.arg("LOAD").arg("REPLACE").arg(library::FUNCTIONS);
+        load.arg("LOAD").arg("REPLACE").arg(&*board.setup.library.text);
         match self.ask(&load).await? {
             Ok(_) => Ok(FUNCTIONS),
             Err(_) => self.load_scripts(board, "FUNCTION LOAD").await,

@@ -43,4 +43,5 @@ pub use self::broker::{RedisBroker, RedisView, Surroundings};
 pub use config::{ConfigError, RedisConfig};
 pub use counters::{Connections, Fault, Probes, RedisCounters, RedisHealth};
 pub use format_version::FormatVersion;
+pub use library::Library;
 pub use presence::RedisPresence;

@@ -1,6 +1,8 @@
 //! What runs inside Redis: the function library `fanfare` that nodes load and backends call, and the same
 //! functions as scripts, for servers without functions and for users who may not load any.
 
+use std::borrow::Cow;
+
 /// The library's name.
 pub const NAME: &str = "fanfare";
 
@@ -17,6 +19,29 @@ pub const FUNCTIONS: &str = concat!(
     include_str!("library/presence.lua"),
     include_str!("library/register.lua")
 );
+
+/// A library as it is loaded.
+#[derive(Debug, Clone)]
+pub struct Library {
+    /// What the function `fanfare_library` answers.
+    pub(crate) number: u32,
+    /// For `FUNCTION LOAD`.
+    pub(crate) text: Cow<'static, str>,
+}
+
+impl Library {
+    /// Of this program.
+    pub fn current() -> Self {
+        Self { number: VERSION, text: FUNCTIONS.into() }
+    }
+
+    /// The same functions under another number: what a program of another version would load.
+    pub fn numbered(number: u32) -> Self {
+        let line = |number: u32| format!("local VERSION = {number}\n");
+        let text = FUNCTIONS.replace(&line(VERSION), &line(number));
+        Self { number, text: text.into() }
+    }
+}
 
 /// A function of the library, in both of its forms. All take one key: the name of the channel in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use auth::{Config, Verifier};
-use broker_redis::{FormatVersion, RedisBroker, RedisConfig, RedisView, Surroundings};
+use broker_redis::{FormatVersion, Library, RedisBroker, RedisConfig, RedisView, Surroundings};
 use bytes::Bytes;
 use engine::{ClientConfig, Mailbox, NamespaceConfig, Node, Place, Policy, Rules, Shard, Written};
 use model::{Moment, Period, WorkerId, limits};
@@ -93,6 +93,7 @@ impl Bench {
                 origin: "ingest".to_owned(),
                 publication_bytes_max: 64 << 10,
                 envelope: FormatVersion::of_envelope(),
+                library: Library::current(),
                 accepts_unsigned: Box::new(|_| true),
             },
         );

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use broker::{Broker, MemoryPresence, Presence};
 use broker_redis::{
-    FormatVersion, RedisBroker, RedisConfig, RedisCounters, RedisHealth, RedisView, Surroundings,
+    FormatVersion, Library, RedisBroker, RedisConfig, RedisCounters, RedisHealth, RedisView, Surroundings,
 };
 use engine::{Mailbox, Node, NodeRequest};
 use model::{ChannelName, Moment, limits};
@@ -36,6 +36,7 @@ pub(crate) struct RedisPlan {
     pub(crate) origin: String,
     pub(crate) publication_bytes_max: usize,
     pub(crate) envelope: FormatVersion,
+    pub(crate) library: Library,
     pub(crate) accepts_unsigned: Box<dyn Fn(&ChannelName) -> bool + Send>,
 }
 
@@ -185,6 +186,7 @@ impl BrokerLink {
             origin: plan.origin,
             publication_bytes_max: plan.publication_bytes_max,
             envelope: plan.envelope,
+            library: plan.library,
             accepts_unsigned: plan.accepts_unsigned,
         };
         let broker = match RedisBroker::start(&plan.config, surroundings) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, MemoryBroker};
-use broker_redis::FormatVersion;
+use broker_redis::{FormatVersion, Library, library};
 use engine::Rules;
 use model::{ChannelName, ClientId, limits};
 use protocol::{Encoders, Protocol, Variant};
@@ -93,6 +93,18 @@ impl Composition {
         self
     }
 
+    /// Is one version ahead of this program in all that nodes write for each other and into Redis.
+    #[must_use]
+    pub fn one_ahead(self) -> Self {
+        let Formats { envelope, directive, period } = &self.formats;
+        let (envelope, directive, period) = (envelope.newest() + 1, directive.newest() + 1, *period);
+        let mut ahead = self.with_formats(envelope, directive, period);
+        if let BrokerSource::Redis(plan) = &mut ahead.broker {
+            plan.library = Library::numbered(library::VERSION + 1);
+        }
+        ahead
+    }
+
     /// Takes messages of other bounds than the settings imply.
     #[must_use]
     pub fn with_inbound(mut self, inbound: InboundLimits) -> Self {
@@ -113,6 +125,7 @@ fn broker(config: &Config, id: ClientId, formats: &Formats) -> BrokerSource {
         config: config.redis.clone(),
         origin: id.to_string(),
         envelope: formats.envelope.clone(),
+        library: Library::current(),
         accepts_unsigned: Box::new(accepts_unsigned),
         publication_bytes_max: config.api.publication_size.max(config.client.publication_size).as_usize(),
     }))

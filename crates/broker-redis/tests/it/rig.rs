@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, BrokerEvent, PublishTerms, Ticket};
-use broker_redis::{FormatVersion, RedisBroker, RedisConfig, Surroundings};
+use broker_redis::{FormatVersion, Library, RedisBroker, RedisConfig, Surroundings};
 use model::{ChannelName, HistoryRules, Moment, Now, Payload, Publication, Refusal, Secret};
 use testkit::redis::Server;
 use tokio::runtime::{Builder, LocalOptions};
@@ -56,6 +56,7 @@ impl Rig {
             origin: "node".to_owned(),
             publication_bytes_max: 64 * 1024,
             envelope: FormatVersion::of_envelope(),
+            library: Library::current(),
             accepts_unsigned: Box::new(|_| false),
         };
         let broker = RedisBroker::start(config, surroundings).expect("what the test is given is right");

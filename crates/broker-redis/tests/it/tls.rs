@@ -1,6 +1,6 @@
 //! Encrypted connections: whom they believe, and files that cannot be used. That they do is for the suites.
 
-use broker_redis::{FormatVersion, RedisBroker, RedisConfig, Surroundings};
+use broker_redis::{FormatVersion, Library, RedisBroker, RedisConfig, Surroundings};
 use testkit::redis::{Options, Server};
 
 use crate::rig::{Rig, run, to};
@@ -49,6 +49,7 @@ fn files_that_cannot_be_used_are_told_at_the_start() {
             origin: String::new(),
             publication_bytes_max: 1,
             envelope: FormatVersion::of_envelope(),
+            library: Library::current(),
             accepts_unsigned: Box::new(|_| false),
         };
         run(async {

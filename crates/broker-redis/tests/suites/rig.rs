@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use broker::{Broker, Presence, PresenceEvent, Ticket};
-use broker_redis::{FormatVersion, RedisBroker, RedisConfig, RedisPresence, Surroundings};
+use broker_redis::{FormatVersion, Library, RedisBroker, RedisConfig, RedisPresence, Surroundings};
 use model::{ChannelName, ClientId, ClientInfo, Moment, Now};
 use testkit::{Backend, PresenceBackend, eventually};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -41,6 +41,7 @@ impl Rig {
             origin: "node".to_owned(),
             publication_bytes_max: 64 * 1024,
             envelope: FormatVersion::of_envelope(),
+            library: Library::current(),
             accepts_unsigned: Box::new(|_| false),
         };
         let start = async { RedisBroker::start(&self.config, surroundings) };
