@@ -59,9 +59,9 @@ buildah push --quiet "$(cat "$work/other")" "oci-archive:$work/once/fanfare-$VER
 
 say 'publishing'
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
-printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: "%s"}}\nhttp: {addr: "127.0.0.1:%s"}\n' \
+printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: "%s"}}\nhttp: {addr: "127.0.0.1:%s"}\n' \
     "$work/registry" "$port" >"$work/registry.yml"
-docker-registry serve "$work/registry.yml" 2>"$work/registry.log" &
+docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
 registry=$!
 for _ in {1..100}; do
     curl -sf "http://127.0.0.1:$port/v2/" >/dev/null && break

@@ -64,7 +64,7 @@ test('the scripts are clean', async () => {
 
 test('changes are judged by the toolchain that is pinned', async () => {
   const [, version] = (await readFile(join(ROOT, 'rust-toolchain.toml'), 'utf8')).match(/^channel = "(.*)"$/m)
-  assert.ok((await readFile(join(WORKFLOWS, 'ci.yml'), 'utf8')).includes(`container: rust:${version}-`))
+  assert.ok((await readFile(join(ROOT, '.ci/Dockerfile'), 'utf8')).includes(`FROM rust:${version}-`))
 })
 
 /** Files that name versions, all of them `VERSION`, in a directory of their own. */
