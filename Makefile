@@ -18,7 +18,7 @@ test: ## Runs all tests, then two client libraries against a real node; installs
 	conformance/centrifuge-js/run.sh
 	conformance/cent/run.sh
 
-conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench and load test in small
+conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench and load test in small, release
 	conformance/autobahn/run.sh
 	conformance/browser/run.sh
 	conformance/quickstart/run.sh
@@ -28,6 +28,7 @@ conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, c
 	conformance/failover/run.sh
 	conformance/bench/run.sh
 	conformance/loadtest/run.sh
+	conformance/release/run.sh
 
 kubernetes: ## Lives the chart's life on the cluster that KUBECONFIG names: install, upgrade, rollback, node loss
 	conformance/kubernetes/run.sh

@@ -2,25 +2,46 @@
 
 #![forbid(unsafe_code)]
 
+mod markdown;
+mod release;
 mod tidy;
+mod violation;
 
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
+use violation::Violation;
+
+const USAGE: &str = "\
+usage: cargo run -p xtask -- COMMAND [--root DIRECTORY]
+  tidy                     checks the house rules
+  release check [vX.Y.Z]   checks that every file names one version; with a tag, that it is ready for release
+  release notes X.Y.Z      prints what the changelog says of a version
+  release record           writes down the names that the next release promises to keep";
+
 fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        Some("tidy") => tidy_repository(),
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (arguments, root) = match arguments.as_slice() {
+        [command @ .., "--root", root] => (command, Path::new(*root)),
+        command => (command, repository()),
+    };
+    match arguments {
+        ["tidy"] => report(&tidy::run(root)),
+        ["release", "check"] => report(&release::check(root, None)),
+        ["release", "check", tag] => report(&release::check(root, Some(tag))),
+        ["release", "notes", version] => print_notes(root, version),
+        ["release", "record"] => record_names(root),
         _ => {
-            eprintln!("usage: cargo run -p xtask -- tidy");
+            eprintln!("{USAGE}");
             ExitCode::from(2)
         }
     }
 }
 
-fn tidy_repository() -> ExitCode {
-    let violations = tidy::run(repository());
-    for violation in &violations {
+fn report(violations: &[Violation]) -> ExitCode {
+    for violation in violations {
         println!("{violation}");
     }
     if violations.is_empty() {
@@ -28,6 +49,26 @@ fn tidy_repository() -> ExitCode {
     } else {
         eprintln!("{} to fix", violations.len());
         ExitCode::FAILURE
+    }
+}
+
+fn print_notes(root: &Path, version: &str) -> ExitCode {
+    match release::notes(root, version) {
+        Ok(notes) => {
+            print!("{notes}");
+            ExitCode::SUCCESS
+        }
+        Err(violation) => report(&[violation]),
+    }
+}
+
+fn record_names(root: &Path) -> ExitCode {
+    match release::record_names(root) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

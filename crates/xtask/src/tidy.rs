@@ -11,7 +11,6 @@ mod leftovers;
 mod lexer;
 mod limits;
 mod manifest;
-mod markdown;
 mod names;
 mod owners;
 mod root;
@@ -19,35 +18,15 @@ mod senses;
 mod sizes;
 mod source;
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use crate::markdown;
+use crate::violation::Violation;
 use architecture::Architecture;
 use exceptions::Exceptions;
 use manifest::{Manifest, Workspace};
 use source::Source;
-
-/// A place where a rule is broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Violation {
-    path: String,
-    line: usize,
-    what: String,
-}
-
-impl Violation {
-    fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
-        let what = what.into();
-        Self { path: path.to_owned(), line, what }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path, self.line, self.what)
-    }
-}
 
 /// Checks the repository at `root` against every rule.
 pub(crate) fn run(root: &Path) -> Vec<Violation> {

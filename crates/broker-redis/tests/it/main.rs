@@ -3,6 +3,7 @@
 mod cluster;
 mod faults;
 mod history;
+mod library;
 mod probe;
 mod pubsub;
 mod rig;

@@ -53,6 +53,9 @@ fn tokens_keys_and_payloads_never_reach_the_log() {
         for secret in ["payload-of", "key-of", "secret of thirty", "token-of-nobody", "eyJ"] {
             assert!(!log.contains(secret), "`{secret}` is in the log:\n{log}");
         }
+        if format == "json" {
+            log.lines().for_each(assert_line_is_an_object);
+        }
     }
 }
 
@@ -129,6 +132,14 @@ fn refused(public: SocketAddr, connect: &str) -> u16 {
 
 fn with_token(token: &str) -> String {
     format!("\"token\":\"{token}\"")
+}
+
+/// Programs that read logs count on these.
+fn assert_line_is_an_object(line: &str) {
+    let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    for member in ["timestamp", "level", "message"] {
+        assert!(object[member].is_string(), "no {member}: {line}");
+    }
 }
 
 fn assert_proxy_is_believed(line: &str) {
