@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod dashboards;
 mod tidy;
 
 use std::env;
@@ -11,8 +12,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
         Some("tidy") => tidy_repository(),
+        Some("dashboards") => write_dashboards(),
         _ => {
-            eprintln!("usage: cargo run -p xtask -- tidy");
+            eprintln!("usage: cargo run -p xtask -- tidy|dashboards");
             ExitCode::from(2)
         }
     }
@@ -28,6 +30,16 @@ fn tidy_repository() -> ExitCode {
     } else {
         eprintln!("{} to fix", violations.len());
         ExitCode::FAILURE
+    }
+}
+
+fn write_dashboards() -> ExitCode {
+    match dashboards::write(repository()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", dashboards::FOLDER);
+            ExitCode::FAILURE
+        }
     }
 }
 
