@@ -57,7 +57,7 @@ const traced = isThere('fanfare_spans_total')
 const [near, far, full] = await Promise.all([
   startNode({ ...settings, ...traced, 'redis.url': proxy.url }, ['--config', file]),
   startNode({ ...settings, 'redis.url': redis.url, 'drain.delay': '2s', 'drain.window': '3s' }),
-  startFaulty({ ...settings, 'redis.url': redis.url, 'connection_limit': CONNECTION_LIMIT, 'log.level': 'trace' })
+  startFaulty({ ...settings, 'redis.url': redis.url, 'connection_limit': CONNECTION_LIMIT })
 ])
 const prometheus = await startPrometheus([near, far, full].map(node => node.internal))
 say('three nodes are watched')
@@ -136,14 +136,12 @@ if (failures.length) {
 say('every expression was other than zero')
 process.exit(0)
 
-/** A node whose protocol at /panicky panics over a frame that says so, and whose log nobody reads. */
+/** A node whose protocol at /panicky panics over a frame that says so. */
 async function startFaulty(settings) {
   const program = process.env.FANFARE_BIN
   process.env.FANFARE_BIN = FAULTY
   try {
-    const node = await startNode({ ...settings, 'log.format': 'json' })
-    node.child.stderr.pause()
-    return node
+    return await startNode(settings)
   } finally {
     process.env.FANFARE_BIN = program
   }

@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ../lib.sh
 
-./check.sh
+install_prometheus
+package node nodejs
 install_redis
 build_node
 timeout 300 node run.mjs

@@ -18,7 +18,7 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use protocol::CommandKind;
-use transport::{Admission, Rejection, memory_limit};
+use transport::{Admission, Rejection, memory_limit, processor_time};
 
 use crate::api::Tally;
 use crate::broker_thread::BrokerLink;
@@ -119,7 +119,7 @@ impl Sources {
         families.extend(broker::families(&status));
         families.push(broker::of_directives(self.directives.counts()));
         let mut families: Vec<MetricFamily> = families.into_iter().map(Family::build).collect();
-        families.extend(ProcessCollector::for_self().collect());
+        families.extend(of_process());
         families
     }
 
@@ -197,6 +197,14 @@ impl Sources {
             duplicates.value(&[], node.duplicates),
         ]
     }
+}
+
+/// The library counts processor time in whole seconds: too coarse for a rate.
+fn of_process() -> impl Iterator<Item = MetricFamily> {
+    const PROCESSOR: &str = "process_cpu_seconds_total";
+    let processor = counter(PROCESSOR, "Total user and system CPU time spent in seconds.");
+    let others = ProcessCollector::for_self().collect().into_iter();
+    others.filter(|family| family.name() != PROCESSOR).chain([processor.seconds(processor_time()).build()])
 }
 
 fn of_presence(node: &NodeCounters) -> Vec<Family> {

@@ -120,6 +120,7 @@ fn what_is_counted_is_what_was_done() {
         }
         assert_eq!(value("connect_duration_seconds_count"), count);
         assert_eq!(value("ready"), 1);
+        assert!(metrics.value("process_cpu_seconds_total").fract() > 0.0);
         assert!(metrics.value("process_resident_memory_bytes") < metrics.value("fanfare_memory_limit_bytes"));
         assert_eq!(metrics.sum("fanfare_encodes_total"), 5.0);
         drop(users);

@@ -88,7 +88,7 @@ fn connections() -> [Panel; 6] {
     ]
 }
 
-fn queues() -> [Panel; 9] {
+fn queues() -> [Panel; 8] {
     [
         graph("Mailbox entries", "short", "What waits for the broker thread, and for the worker for which most does.")
             .query("max by (owner) (fanfare_mailbox_entries{@})", "{{owner}}")
@@ -109,8 +109,6 @@ fn queues() -> [Panel; 9] {
             .query(&rate("fanfare_encodes_total{@}", "variant"), "{{variant}}"),
         graph("Traffic to clients", "Bps", "Bytes that the kernel took.")
             .query("rate(fanfare_sent_bytes_total{@}[$__rate_interval])", "sent"),
-        graph("Log lines dropped", "ops", "Because nobody took what the node writes to standard error.")
-            .query("rate(fanfare_log_lines_dropped_total{@}[$__rate_interval])", "dropped"),
     ]
 }
 
@@ -136,8 +134,7 @@ fn redis() -> [Panel; 9] {
         .query("rate(fanfare_redis_channels_severed_total{@}[$__rate_interval])", "channels severed"),
         graph("Commands", "ops", "And the pipelines that carry them.")
             .query("rate(fanfare_redis_commands_total{@}[$__rate_interval])", "commands")
-            .query("rate(fanfare_redis_pipelines_total{@}[$__rate_interval])", "pipelines")
-            .query("rate(fanfare_redis_repeats_total{@}[$__rate_interval])", "sent again"),
+            .query("rate(fanfare_redis_pipelines_total{@}[$__rate_interval])", "pipelines"),
         graph("Commands not answered yet", "short", "At 65,536 further ones are refused.")
             .query("fanfare_redis_commands_open{@}", "open")
             .bad_from(8192.0, 32768.0),
