@@ -1,4 +1,4 @@
-.PHONY: help run cluster build test conformance kubernetes bench loadtest fmt lint docs
+.PHONY: help run cluster build test conformance kubernetes observe bench loadtest fmt lint docs
 
 help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ test: ## Runs all tests, then two client libraries against a real node; installs
 	conformance/centrifuge-js/run.sh
 	conformance/cent/run.sh
 
-conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench and load test in small, release
+conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench and load test in small, release, alerts
 	conformance/autobahn/run.sh
 	conformance/browser/run.sh
 	conformance/quickstart/run.sh
@@ -29,9 +29,14 @@ conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, c
 	conformance/bench/run.sh
 	conformance/loadtest/run.sh
 	conformance/release/run.sh
+	conformance/observe/check.sh
 
 kubernetes: ## Lives the chart's life on the cluster that KUBECONFIG names: install, upgrade, rollback, node loss
 	conformance/kubernetes/run.sh
+
+observe: ## Runs three nodes under a Prometheus while everything goes wrong: no dashboard may stay empty
+	conformance/observe/check.sh
+	conformance/observe/run.sh
 
 bench: ## Tells how to measure a node
 	@echo 'A figure needs a release build and a quiet machine:'
@@ -56,3 +61,4 @@ lint: ## Checks the format, and lints with warnings as errors
 docs: ## Writes the pages that are generated from the code
 	UPDATE_EXPECT=1 cargo test -q -p edge --test configuration
 	UPDATE_EXPECT=1 cargo test -q -p edge --lib openapi
+	cargo run -q -p xtask -- dashboards

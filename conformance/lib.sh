@@ -62,19 +62,28 @@ find_chromium() {
     export CHROMIUM
 }
 
-# install_redis: Redis and what its tests' certificates are made with. Debian starts a server with its package, which
-# nobody asked for.
+# install_redis: Redis and what its tests' certificates are made with.
 install_redis() {
-    local policy=/usr/sbin/policy-rc.d
     package openssl openssl
-    command -v redis-server >/dev/null && return
+    quiet_package redis-server redis-server redis-sentinel
+}
+
+# install_prometheus: Prometheus with promtool.
+install_prometheus() {
+    quiet_package promtool prometheus
+}
+
+# quiet_package: like package, where Debian would start a service that nobody asked for.
+quiet_package() {
+    local policy=/usr/sbin/policy-rc.d
+    command -v "$1" >/dev/null && return
     if [ "$(id -u)" != 0 ] || [ -e "$policy" ]; then
-        package redis-server redis-server redis-sentinel
+        package "$@"
         return
     fi
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
-    (package redis-server redis-server redis-sentinel) || { rm -f "$policy"; exit 1; }
+    (package "$@") || { rm -f "$policy"; exit 1; }
     rm -f "$policy"
 }
 

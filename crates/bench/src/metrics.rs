@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn label_sets_are_summed_and_look_alikes_left_out() {
         let text = "# TYPE fanfare_writes_total counter\nfanfare_writes_total 7\n\
-                    fanfare_deliveries_total{namespace=\"a b\"} 2\nfanfare_deliveries_total{namespace=\"\"} 40\n\
+                    fanfare_deliveries_total{channel_namespace=\"a b\"} 2\nfanfare_deliveries_total{channel_namespace=\"\"} 40\n\
                     fanfare_deliveries_total_more 5\n";
         let wanted = Counters { deliveries: 42.0, writes: 7.0 };
         assert_eq!(parse(text), Some(wanted));

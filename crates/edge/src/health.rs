@@ -54,6 +54,11 @@ impl Health {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Whether `/readyz` is green.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.readiness().iter().all(|check| check.ok)
+    }
+
     /// `/livez`, `/readyz`, `/startupz` and `/health`.
     pub(crate) fn router(self) -> Router {
         let (live, ready, started) = (self.clone(), self.clone(), self);

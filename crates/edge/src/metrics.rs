@@ -18,7 +18,7 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use protocol::CommandKind;
-use transport::{Admission, Rejection};
+use transport::{Admission, Rejection, memory_limit, processor_time};
 
 use crate::api::Tally;
 use crate::broker_thread::BrokerLink;
@@ -26,6 +26,9 @@ use crate::control::Control;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::nodes::directives::Directives;
+
+/// Kubernetes gives every target a label `namespace` of its own.
+const NAMESPACE: &str = "channel_namespace";
 
 /// Builds the page that Prometheus scrapes.
 #[derive(Clone)]
@@ -37,6 +40,7 @@ struct Sources {
     admission: Arc<Admission>,
     variants: Vec<String>,
     version: &'static str,
+    memory_limit: u64,
     tally: Arc<Tally>,
     /// What each worker and the broker thread answered last: a thread that does not answer keeps its counts.
     last: Mutex<(Vec<ShardCounters>, NodeCounters)>,
@@ -56,6 +60,7 @@ impl Scrape {
             admission: Arc::clone(&control.admission),
             variants: control.encoders.labels().collect(),
             version: control.version,
+            memory_limit: memory_limit(),
             tally,
             last: Mutex::new((vec![shard; workers], node)),
             broker,
@@ -114,7 +119,7 @@ impl Sources {
         families.extend(broker::families(&status));
         families.push(broker::of_directives(self.directives.counts()));
         let mut families: Vec<MetricFamily> = families.into_iter().map(Family::build).collect();
-        families.extend(ProcessCollector::for_self().collect());
+        families.extend(of_process());
         families
     }
 
@@ -123,7 +128,12 @@ impl Sources {
         let limit = gauge("fanfare_connections_limit", "Most connections that the node takes on.");
         let nodes = gauge("fanfare_nodes", "Nodes that are known, this one included.");
         let others = self.handle.roster().others(self.handle.clock().moment()).len();
-        let draining = gauge("fanfare_draining", "1 while the node closes its connections to end.");
+        let ready = gauge("fanfare_ready", "1 while `/readyz` says that the node should get traffic.");
+        let draining = gauge("fanfare_draining", "1 from the signal to end until the node has ended.");
+        let memory = gauge(
+            "fanfare_memory_limit_bytes",
+            "Memory that the node's control group allows, or that the machine has.",
+        );
         let rejected = counter(
             "fanfare_connections_refused_total",
             "Connections refused before their protocol was spoken.",
@@ -139,7 +149,9 @@ impl Sources {
             build.value(&[("version", self.version)], 1),
             nodes.value(&[], 1 + others as u64),
             limit.value(&[], u64::from(self.admission.connection_limit())),
+            ready.value(&[], u64::from(self.health.is_ready())),
             draining.value(&[], u64::from(self.health.is_draining())),
+            memory.value(&[], self.memory_limit),
             rejected.values("reason", Rejection::LABELS, self.admission.rejections()),
             dropped.value(&[], crate::log::dropped()),
         ]
@@ -150,8 +162,8 @@ impl Sources {
         let names: Vec<&str> = rules.names().iter().map(|name| &**name).collect();
         let mut published = counter("fanfare_publications_total", "Publications accepted, by who published.");
         for (name, [clients, api]) in names.iter().zip(&node.publications) {
-            published = published.value(&[("namespace", name), ("source", "client")], *clients);
-            published = published.value(&[("namespace", name), ("source", "api")], *api);
+            published = published.value(&[(NAMESPACE, name), ("source", "client")], *clients);
+            published = published.value(&[(NAMESPACE, name), ("source", "api")], *api);
         }
         let delivered =
             counter("fanfare_deliveries_total", "Publications that the kernel took for a subscriber.");
@@ -175,7 +187,7 @@ impl Sources {
             counter("fanfare_publications_duplicate_total", "Publications that the broker handed on twice.");
         vec![
             published,
-            delivered.values("namespace", names, total.deliveries_by_namespace.iter().copied()),
+            delivered.values(NAMESPACE, names, total.deliveries_by_namespace.iter().copied()),
             encodes.values("variant", variants, total.encodes),
             channels.value(&[], node.channels),
             lost.values("reason", ["mailbox", "unplaced"], [node.lost, node.unplaced]),
@@ -185,6 +197,14 @@ impl Sources {
             duplicates.value(&[], node.duplicates),
         ]
     }
+}
+
+/// The library counts processor time in whole seconds: too coarse for a rate.
+fn of_process() -> impl Iterator<Item = MetricFamily> {
+    const PROCESSOR: &str = "process_cpu_seconds_total";
+    let processor = counter(PROCESSOR, "Total user and system CPU time spent in seconds.");
+    let others = ProcessCollector::for_self().collect().into_iter();
+    others.filter(|family| family.name() != PROCESSOR).chain([processor.seconds(processor_time()).build()])
 }
 
 fn of_presence(node: &NodeCounters) -> Vec<Family> {

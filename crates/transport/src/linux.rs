@@ -1,12 +1,14 @@
 //! What is Linux's own: descriptor limits, listening sockets, error numbers, the control group's quota, the
-//! memory in use, the machine's name.
+//! memory and processor time in use, the machine's name.
 
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use model::limits::{LISTEN_BACKLOG, UNACKNOWLEDGED_MAX, UNSENT_BYTES_MAX};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Raises the soft limit of open descriptors to the hard one and returns it.
@@ -83,6 +85,12 @@ fn machine_memory() -> Option<u64> {
 /// Bytes of memory that the process uses.
 pub fn resident_bytes() -> Option<u64> {
     bytes_in("/proc/self/status", "VmRSS:")
+}
+
+/// Time that the process has spent on processors.
+pub fn processor_time() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(spent).expect("a process has spent no negative time")
 }
 
 /// What the machine is called, if it has a name.

@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+mod dashboards;
 mod markdown;
 mod release;
 mod tidy;
 mod violation;
 
 use std::env;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -16,6 +18,7 @@ use violation::Violation;
 const USAGE: &str = "\
 usage: cargo run -p xtask -- COMMAND [--root DIRECTORY]
   tidy                     checks the house rules
+  dashboards               writes the dashboards
   release check [vX.Y.Z]   checks that every file names one version; with a tag, that it is ready for release
   release notes X.Y.Z      prints what the changelog says of a version
   release record           writes down the names that the next release promises to keep";
@@ -29,10 +32,11 @@ fn main() -> ExitCode {
     };
     match arguments {
         ["tidy"] => report(&tidy::run(root)),
+        ["dashboards"] => wrote(dashboards::write(root), dashboards::FOLDER),
         ["release", "check"] => report(&release::check(root, None)),
         ["release", "check", tag] => report(&release::check(root, Some(tag))),
         ["release", "notes", version] => print_notes(root, version),
-        ["release", "record"] => record_names(root),
+        ["release", "record"] => wrote(release::record_names(root), "the names of the next release"),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
@@ -62,11 +66,11 @@ fn print_notes(root: &Path, version: &str) -> ExitCode {
     }
 }
 
-fn record_names(root: &Path) -> ExitCode {
-    match release::record_names(root) {
+fn wrote(outcome: io::Result<()>, what: &str) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{what}: {error}");
             ExitCode::FAILURE
         }
     }

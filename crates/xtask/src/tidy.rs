@@ -1,6 +1,7 @@
 //! The house rules that a machine can check. Each module holds one family of them and knows nothing of the
 //! others; this one reads the repository and asks them all.
 
+mod alerts;
 mod architecture;
 mod codes;
 mod exceptions;
@@ -11,6 +12,7 @@ mod leftovers;
 mod lexer;
 mod limits;
 mod manifest;
+mod metric_names;
 mod names;
 mod owners;
 mod root;
@@ -21,6 +23,7 @@ mod source;
 use std::fs;
 use std::path::Path;
 
+use crate::dashboards;
 use crate::markdown;
 use crate::violation::Violation;
 use architecture::Architecture;
@@ -43,6 +46,7 @@ pub(crate) fn run(root: &Path) -> Vec<Violation> {
     violations.extend(senses::check(&sources));
     check_manifests(root, &mut violations);
     check_documents(root, &mut violations);
+    check_observability(root, &mut violations);
     violations.extend(root::check(root));
 
     violations.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
@@ -67,6 +71,34 @@ fn check_documents(root: &Path, violations: &mut Vec<Violation>) {
     let codes: Vec<Source> = codes::SOURCE_PATHS.iter().map(|path| source::read(root, path)).collect();
     let codes_page = read(root, codes::PAGE_PATH, violations);
     violations.extend(codes::check(&codes, &codes_page));
+}
+
+fn check_observability(root: &Path, violations: &mut Vec<Violation>) {
+    let rules = read(root, alerts::RULES_PATH, violations);
+    let cases = read(root, alerts::CASES_PATH, violations);
+    let runbooks = texts_in(root, alerts::RUNBOOKS_PATH);
+    violations.extend(alerts::check(&rules, &cases, &runbooks));
+
+    let reference = read(root, metric_names::REFERENCE_PATH, violations);
+    let pending = fs::read_to_string(root.join(metric_names::PENDING_PATH)).unwrap_or_default();
+    let known = metric_names::Known::new(&reference, &pending, &rules);
+    violations.extend(known.come());
+    violations.extend(known.check(alerts::RULES_PATH, &rules));
+    violations.extend(known.check(alerts::CASES_PATH, &cases));
+    for folder in [dashboards::FOLDER, alerts::RUNBOOKS_PATH, "docs/operate"] {
+        for (name, text) in texts_in(root, folder) {
+            violations.extend(known.check(&format!("{folder}/{name}"), &text));
+        }
+    }
+}
+
+/// The files of a folder by their names without extension, in order.
+fn texts_in(root: &Path, folder: &str) -> Vec<(String, String)> {
+    let entries = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+    let text = |path: &Path| Some((path.file_stem()?.to_str()?.to_owned(), fs::read_to_string(path).ok()?));
+    let mut texts: Vec<_> = entries.filter_map(|entry| text(&entry.path())).collect();
+    texts.sort();
+    texts
 }
 
 fn read(root: &Path, path: &str, violations: &mut Vec<Violation>) -> String {

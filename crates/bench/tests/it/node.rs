@@ -144,7 +144,7 @@ fn serve_api(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         reader.read_exact(&mut body)?;
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if request.starts_with("GET /metrics ") {
-            let text = "fanfare_writes_total 1\nfanfare_deliveries_total{namespace=\"\"} 1\n";
+            let text = "fanfare_writes_total 1\nfanfare_deliveries_total{channel_namespace=\"\"} 1\n";
             return write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         }
         if !has_key {

@@ -54,30 +54,29 @@ impl Family {
     }
 
     /// Adds a value under labels.
-    pub(super) fn value(mut self, labels: &[(&str, &str)], value: u64) -> Self {
+    pub(super) fn value(self, labels: &[(&str, &str)], value: u64) -> Self {
+        self.real(labels, value as f64)
+    }
+
+    /// Adds the value of a family that tells a time.
+    pub(super) fn seconds(self, span: Duration) -> Self {
+        self.real(&[], span.as_secs_f64())
+    }
+
+    fn real(mut self, labels: &[(&str, &str)], value: f64) -> Self {
         let mut metric = labelled(labels);
         match self.kind {
             MetricType::GAUGE => {
                 let mut gauge = Gauge::default();
-                gauge.set_value(value as f64);
+                gauge.set_value(value);
                 metric.set_gauge(gauge);
             }
             MetricType::COUNTER | MetricType::HISTOGRAM | MetricType::SUMMARY | MetricType::UNTYPED => {
                 let mut counter = Counter::default();
-                counter.set_value(value as f64);
+                counter.set_value(value);
                 metric.set_counter(counter);
             }
         }
-        self.metrics.push(metric);
-        self
-    }
-
-    /// Adds the value of a gauge that tells a time.
-    pub(super) fn seconds(mut self, span: Duration) -> Self {
-        let mut gauge = Gauge::default();
-        gauge.set_value(span.as_secs_f64());
-        let mut metric = Metric::default();
-        metric.set_gauge(gauge);
         self.metrics.push(metric);
         self
     }

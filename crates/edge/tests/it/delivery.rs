@@ -42,7 +42,8 @@ fn what_anybody_publishes_reaches_everybody_once_and_in_one_order() {
         assert!(subscribers.iter_mut().all(User::has_nothing), "more came than was published");
         let metrics = edge.metrics();
         let published = |source: &str| {
-            metrics.value(&format!("fanfare_publications_total{{namespace=\"\",source=\"{source}\"}}"))
+            metrics
+                .value(&format!("fanfare_publications_total{{channel_namespace=\"\",source=\"{source}\"}}"))
         };
         assert_eq!(published("client") as usize, from_clients);
         assert_eq!(published("api") as usize, EACH);

@@ -30,7 +30,8 @@ fn a_draining_node_serves_until_the_delay_is_over_and_then_sends_clients_away() 
         assert_eq!(late.publication().1, "\"during the delay\"");
         assert!(told.elapsed() < DELAY, "the machine is too slow for this test");
         assert_eq!((status(&edge, "/livez"), status(&edge, "/readyz")), (200, 503));
-        assert_eq!(edge.metrics().value("fanfare_draining"), 1.0);
+        let metrics = edge.metrics();
+        assert_eq!((metrics.value("fanfare_draining"), metrics.value("fanfare_ready")), (1.0, 0.0));
 
         eventually("new clients are sent away", || {
             let mut new = Client::connect(edge.address(), edge::NATIVE_PATH);

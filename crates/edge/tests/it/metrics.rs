@@ -8,7 +8,7 @@ use testkit::Metrics;
 use crate::edge::edge;
 use crate::user::User;
 
-const FAMILIES: [(&str, &str); 36] = [
+const FAMILIES: [(&str, &str); 38] = [
     ("fanfare_build_info", "gauge"),
     ("fanfare_channels", "gauge"),
     ("fanfare_command_duration_seconds", "histogram"),
@@ -28,12 +28,14 @@ const FAMILIES: [(&str, &str); 36] = [
     ("fanfare_log_lines_dropped_total", "counter"),
     ("fanfare_mailbox_bytes", "gauge"),
     ("fanfare_mailbox_entries", "gauge"),
+    ("fanfare_memory_limit_bytes", "gauge"),
     ("fanfare_movements_hushed_total", "counter"),
     ("fanfare_outbox_bytes", "gauge"),
     ("fanfare_outbox_overflows_total", "counter"),
     ("fanfare_publications_duplicate_total", "counter"),
     ("fanfare_publications_lost_total", "counter"),
     ("fanfare_publications_total", "counter"),
+    ("fanfare_ready", "gauge"),
     ("fanfare_sent_bytes_total", "counter"),
     ("fanfare_subscriptions", "gauge"),
     ("fanfare_tokens_refused_total", "counter"),
@@ -57,8 +59,8 @@ fn the_page_has_the_names_that_operators_rely_on() {
     for series in [
         "fanfare_connections_closed_total{code=\"3008\"}",
         "fanfare_commands_total{command=\"subscribe\",code=\"103\"}",
-        "fanfare_publications_total{namespace=\"chat\",source=\"api\"}",
-        "fanfare_deliveries_total{namespace=\"chat\"}",
+        "fanfare_publications_total{channel_namespace=\"chat\",source=\"api\"}",
+        "fanfare_deliveries_total{channel_namespace=\"chat\"}",
         "fanfare_encodes_total{variant=\"centrifugal_json_websocket\"}",
         "fanfare_build_info{version=\"test\"}",
     ] {
@@ -106,17 +108,20 @@ fn what_is_counted_is_what_was_done() {
         }
         assert_eq!(value("commands_total{command=\"publish\",code=\"0\"}"), 2);
         assert_eq!(value("commands_total{command=\"rpc\",code=\"108\"}"), count);
-        assert_eq!(value("publications_total{namespace=\"\",source=\"client\"}"), 1);
-        assert_eq!(value("publications_total{namespace=\"chat\",source=\"client\"}"), 1);
-        assert_eq!(value("publications_total{namespace=\"\",source=\"api\"}"), 3);
-        assert_eq!(value("publications_total{namespace=\"chat\",source=\"api\"}"), 1);
-        assert_eq!(value("deliveries_total{namespace=\"\"}"), 4 * count);
-        assert_eq!(value("deliveries_total{namespace=\"chat\"}"), 2);
+        assert_eq!(value("publications_total{channel_namespace=\"\",source=\"client\"}"), 1);
+        assert_eq!(value("publications_total{channel_namespace=\"chat\",source=\"client\"}"), 1);
+        assert_eq!(value("publications_total{channel_namespace=\"\",source=\"api\"}"), 3);
+        assert_eq!(value("publications_total{channel_namespace=\"chat\",source=\"api\"}"), 1);
+        assert_eq!(value("deliveries_total{channel_namespace=\"\"}"), 4 * count);
+        assert_eq!(value("deliveries_total{channel_namespace=\"chat\"}"), 2);
         for (stage, observed) in [("broker", 0), ("node", 4 * count + 2), ("total", 4 * count + 2)] {
             let series = format!("delivery_latency_seconds_count{{stage=\"{stage}\"}}");
             assert_eq!(value(&series), observed, "{stage}");
         }
         assert_eq!(value("connect_duration_seconds_count"), count);
+        assert_eq!(value("ready"), 1);
+        assert!(metrics.value("process_cpu_seconds_total").fract() > 0.0);
+        assert!(metrics.value("process_resident_memory_bytes") < metrics.value("fanfare_memory_limit_bytes"));
         assert_eq!(metrics.sum("fanfare_encodes_total"), 5.0);
         drop(users);
         edge.settles("fanfare_connections", 0.0);

@@ -14,6 +14,7 @@ const HEAD: &str = "\
 
 What `/metrics` on the internal listener tells, in the text format of Prometheus. Names are a public contract. Labels
 come from closed sets: codes, reasons, methods, and the namespaces that are configured; never a channel or a user.
+The namespace of channels is `channel_namespace`, since Kubernetes has a `namespace` of its own for every target.
 Counters and histograms are summed over the workers at each scrape; histograms have buckets from 100 µs to 10 s.
 
 | metric | kind | labels | meaning |
