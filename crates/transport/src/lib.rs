@@ -20,7 +20,7 @@ pub use admission::{Admission, AdmissionRules, Rejection};
 pub use clock::Clock;
 pub use config::{FormError, InboundLimits, ListenAddress, Network, OriginPattern};
 pub use door::{Body, BoxFuture, Fallback, Route};
-pub use linux::{cpu_quota, host_name, memory_limit, raise_descriptor_limit, resident_bytes};
+pub use linux::{cpu_quota, host_name, memory_limit, processor_time, raise_descriptor_limit, resident_bytes};
 pub use listener::{BindError, bind};
 pub use log::Throttle;
 pub use pulse::Pulse;

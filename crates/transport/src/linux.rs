@@ -1,12 +1,14 @@
 //! What is Linux's own: descriptor limits, listening sockets, error numbers, the control group's quota, the
-//! memory in use, the machine's name.
+//! memory and the processors in use, the machine's name.
 
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use model::limits::{LISTEN_BACKLOG, UNACKNOWLEDGED_MAX, UNSENT_BYTES_MAX};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Raises the soft limit of open descriptors to the hard one and returns it.
@@ -85,6 +87,12 @@ pub fn resident_bytes() -> Option<u64> {
     bytes_in("/proc/self/status", "VmRSS:")
 }
 
+/// How long cores have worked for the process.
+pub fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// What the machine is called, if it has a name.
 pub fn host_name() -> Option<String> {
     let text = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
@@ -107,6 +115,15 @@ mod tests {
     fn the_process_uses_some_of_the_machines_memory() {
         let (resident, machine) = (resident_bytes().expect("a figure"), machine_memory().expect("a figure"));
         assert!((64 * 1024..machine).contains(&resident), "{resident} of {machine}");
+    }
+
+    #[test]
+    fn cores_work_for_the_process() {
+        let before = processor_time();
+        let begun = std::time::Instant::now();
+        while processor_time() == before {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the clock stands still");
+        }
     }
 
     #[test]

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The console of two nodes that share a Redis, in a real browser. run.sh [NAME...] runs the tests whose names contain it.
+# UPDATE_SCREENSHOTS=1 makes the pictures of docs/operate/console.md anew.
+set -euo pipefail
+cd "$(dirname "$0")"
+. ../lib.sh
+
+find_chromium
+npm_packages ../browser
+install_redis
+build_node
+node_test "$@"
