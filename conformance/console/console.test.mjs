@@ -18,9 +18,13 @@ const VIEWER_KEY = 'a-key-that-looks'
 const CHAT_KEY = 'a-key-of-one-namespace'
 const SETTINGS = {
   'console.enabled': true,
+  // The crowd answers no pings.
+  'client.ping_interval': 0,
   'allowed_origins': '*',
   'channels.client_subscribe': true,
   'namespaces.chat.client_subscribe': true,
+  'namespaces.scores.client_subscribe': true,
+  'namespaces.user.client_subscribe': true,
   'namespaces.chat.presence': true,
   'namespaces.chat.history_size': 100,
   'namespaces.chat.history_ttl': '10m',
@@ -226,6 +230,7 @@ test('pictures', { skip: !process.env.UPDATE_SCREENSHOTS }, async () => {
     return join([first, second][index % 2], names.split(' ')[index * 5 % 16], [...channels, `user:${index}`])
   }))
   await page.setViewportSize({ width: 1280, height: 860 })
+  await page.goto(`http://${first.internal}/console`)
   await unlock(API_KEY)
   await shows('#connections', '240')
   for (const end = Date.now() + 40_000; Date.now() < end;) {

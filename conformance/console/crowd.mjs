@@ -5,7 +5,7 @@ import { request } from 'node:http'
 
 import { token } from '../fixture/node.mjs'
 
-/** Connects a user and subscribes to channels. It is there until `leave()`, or for as long as a ping may go unanswered. */
+/** Connects a user and subscribes to channels, until `leave()`. It answers no pings, so the node must send none. */
 export async function join(node, user, channels = []) {
   const headers = {
     Connection: 'Upgrade',

@@ -9,4 +9,6 @@ find_chromium
 npm_packages ../browser
 install_redis
 build_node
+# shellcheck disable=SC2034 # read by node_test
+test_seconds_max=200
 node_test "$@"

@@ -96,9 +96,9 @@ impl Key {
 
     /// May it ask about all channels at once?
     pub(super) fn may_touch_all(&self) -> Result<(), Fault> {
-        let Some(_) = &self.namespaces else {
+        if self.namespaces.is_none() {
             return Ok(());
-        };
+        }
         let name = &self.name;
         Err(Fault::Forbidden(format!(
             "the key `{name}` may only ask by channel: see the setting api.keys.{name}.allow.namespaces"

@@ -134,7 +134,7 @@ function showNodes(result) {
       [named(node), node === rated[0] && nodes.length > 1 ? chip('this one') : ''],
       node.version,
       right(span(node.uptime)),
-      right(share(node.num_clients / most), whole.format(node.num_clients)),
+      right(share(node.num_clients / most), count(node.num_clients)),
       right(whole.format(node.num_subs)),
       right(whole.format(node.num_channels)),
       right(rate(node.rates?.publications)),
@@ -274,14 +274,14 @@ let channelPage = 0
 const channelsPanel = new Panel('channels', async () => {
   const result = await call('channels', { pattern: pattern() })
   return () => {
-    const list = Object.entries(result.channels).map(([name, { num_clients }]) => ({ name, count: num_clients }))
-    list.sort((one, other) => other.count - one.count || (one.name < other.name ? -1 : 1))
+    const list = Object.entries(result.channels).map(([name, { num_clients }]) => ({ name, subscribers: num_clients }))
+    list.sort((one, other) => other.subscribers - one.subscribers || (one.name < other.name ? -1 : 1))
     channelPage = Math.max(0, Math.min(channelPage, Math.ceil(list.length / ROWS) - 1))
-    const first = channelPage * ROWS, shown = list.slice(first, first + ROWS), most = list[0]?.count
+    const first = channelPage * ROWS, shown = list.slice(first, first + ROWS), most = list[0]?.subscribers
     byId('channels-count').textContent = result.truncated ? `more than ${whole.format(list.length)}` : whole.format(list.length)
-    fill(byId('channels-list'), shown.map(({ name, count }) => ({
+    fill(byId('channels-list'), shown.map(({ name, subscribers }) => ({
       id: name,
-      cells: [link(name, () => openChannel(name), 'mono'), right(share(count / most), whole.format(count))]
+      cells: [link(name, () => openChannel(name), 'mono'), right(share(subscribers / most), count(subscribers))]
     })))
     const none = pattern() ? 'No channel is called like that.' : 'No channel has a subscriber.'
     notice('channels', list.length ? result.truncated ? 'There are more: filter by a narrower pattern.' : '' : none)
@@ -478,6 +478,7 @@ function link(name, onclick, className) {
 }
 
 const chip = name => text('span', name, '', 'chip')
+const count = number => text('span', whole.format(number), '', 'count')
 const right = (...items) => ({ items, className: 'number' })
 const user = name => name || text('small', 'anonymous')
 
