@@ -18,9 +18,10 @@ test: ## Runs all tests, then two client libraries against a real node; installs
 	conformance/centrifuge-js/run.sh
 	conformance/cent/run.sh
 
-conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench and load test in small, release, alerts
+conformance: ## Runs the long lanes: protocols, browsers, pages, chart, cluster, failover, load in small, alerts
 	conformance/autobahn/run.sh
 	conformance/browser/run.sh
+	conformance/console/run.sh
 	conformance/quickstart/run.sh
 	conformance/backends/run.sh
 	conformance/cluster/run.sh

@@ -144,9 +144,10 @@ END
     mv "$work" "$1"
 }
 
-# node_test [NAME...]: the tests of this directory, or those whose names contain one of these.
+# node_test [NAME...]: the tests of this directory, or those whose names contain one of these. A file has a minute, or
+# $test_seconds_max.
 node_test() {
-    timeout 300 node --test --test-reporter=spec --test-timeout=60000 --test-concurrency=2 \
+    timeout 300 node --test --test-reporter=spec --test-timeout="${test_seconds_max:-60}000" --test-concurrency=2 \
         "${@/#/--test-name-pattern=}" ./*.test.mjs
 }
 

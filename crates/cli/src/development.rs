@@ -25,6 +25,7 @@ pub(crate) fn overlay() -> Result<Vec<(&'static str, String)>, Failure> {
         ("channels.client_publish", "true"),
         ("channels.anonymous_publish", "true"),
         ("demo.enabled", "true"),
+        ("console.enabled", "true"),
     ];
     let mut overlay = vec![("token.hmac_secret", random_text()?), ("api.key", random_text()?)];
     overlay.extend(settings.map(|(name, text)| (name, text.to_owned())));
@@ -77,7 +78,15 @@ pub(crate) fn welcome(
         }
         text.push_str(&format!("token    {}\n         of user bob, good for a day\n", token("bob")));
     }
-    let key = api_key(loaded);
+    let is_own_key = is_own_key(loaded);
+    if config.console.enabled {
+        let key = if is_own_key { format!("#key={}", config.api.key.reveal()) } else { String::new() };
+        text.push_str(&format!("console  {base}/console{key}\n"));
+    }
+    let key = match is_own_key {
+        true => format!("'X-API-Key: {}'", config.api.key.reveal()),
+        false => "\"X-API-Key: $FANFARE__API__KEY\"".to_owned(),
+    };
     text.push_str(&format!(
         "publish  curl -f {base}/api/publish -H {key} -H 'Content-Type: application/json' -d \
          '{{\"channel\":\"{CHANNEL}\",\"data\":{{\"text\":\"Hello from curl\"}}}}'\n\n"
@@ -85,13 +94,11 @@ pub(crate) fn welcome(
     Ok(text)
 }
 
-/// The header with the key, quoted for a shell. A key that the operator chose is not repeated.
-fn api_key(loaded: &Loaded) -> String {
+/// Whether the key of the server API was made up here. One that the operator chose is not repeated.
+fn is_own_key(loaded: &Loaded) -> bool {
     match loaded.origin(&SettingPath::parse("api.key")) {
-        Origin::Development => format!("'X-API-Key: {}'", loaded.config.api.key.reveal()),
-        Origin::Default | Origin::File { .. } | Origin::Variable(_) | Origin::Flag(_) => {
-            "\"X-API-Key: $FANFARE__API__KEY\"".to_owned()
-        }
+        Origin::Development => true,
+        Origin::Default | Origin::File { .. } | Origin::Variable(_) | Origin::Flag(_) => false,
     }
 }
 
@@ -164,6 +171,7 @@ mod tests {
         assert!(text.contains("chat     http://localhost:9001/demo#token=ey"), "{text}");
         let key = loaded.config.api.key.reveal();
         assert!(text.contains(&format!("/api/publish -H 'X-API-Key: {key}' -H")), "{text}");
+        assert!(text.contains(&format!("console  http://localhost:9001/console#key={key}\n")), "{text}");
         assert!(!text.contains(loaded.config.token.hmac_secret.reveal()), "{text}");
     }
 
@@ -174,6 +182,7 @@ mod tests {
         let loaded = loader.environment([("FANFARE__API__KEY", "chosen")]).load().expect("settings");
         let text = welcome(&loaded, &both(1), &both(2), UnixTime(0)).expect("a welcome");
         assert!(text.contains("\"X-API-Key: $FANFARE__API__KEY\"") && !text.contains("chosen"), "{text}");
+        assert!(text.contains("console  http://localhost:2/console\n"), "{text}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) struct NodeFlags {
     #[command(flatten)]
     sources: Sources,
     /// Development mode, for this machine alone: everyone with a token may subscribe and publish, the demo
-    /// page is on, and secrets that are not set are made up at each start
+    /// page and the console are on, and secrets that are not set are made up at each start
     #[arg(long)]
     pub(crate) dev: bool,
     /// Threads that serve connections; 0 for one per core
@@ -35,7 +35,7 @@ pub(crate) struct NodeFlags {
     /// Where clients connect, like `:8000`
     #[arg(long, value_name = "ADDRESS")]
     public_address: Option<String>,
-    /// Where the server API, metrics, health and demo answer, like `localhost:9000`
+    /// Where the server API, metrics, health, console and demo answer, like `localhost:9000`
     #[arg(long, value_name = "ADDRESS")]
     internal_address: Option<String>,
     /// error, warn, info, debug or trace

@@ -30,7 +30,7 @@ use crate::nodes::roster;
 use crate::start_error::StartError;
 use crate::stop::Stop;
 use crate::threads;
-use crate::{demo, drain, internal, metrics};
+use crate::{console, demo, drain, internal, metrics};
 
 /// What the control thread works with.
 pub(crate) struct Control {
@@ -69,12 +69,15 @@ impl Control {
         let tally = Arc::new(Tally::new());
         let metrics = metrics::Scrape::new(self, Arc::clone(&tally), broker);
         let api = Api::new(self.handle.clone(), &self.config.api, identity, tally);
-        let router =
+        let mut router =
             Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
-        if !self.config.demo.enabled {
-            return router;
+        if self.config.console.enabled {
+            router = router.merge(console::router());
         }
-        router.merge(demo::router(self.public.first().map_or(0, SocketAddr::port)))
+        if self.config.demo.enabled {
+            router = router.merge(demo::router(self.public.first().map_or(0, SocketAddr::port)));
+        }
+        router
     }
 
     fn identity(&self) -> NodeIdentity {

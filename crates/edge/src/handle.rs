@@ -240,6 +240,19 @@ impl Handle {
         gathered
     }
 
+    /// Gives one worker an order and waits for its answer; `None` when it has none in time, or there is no such
+    /// worker.
+    pub(crate) async fn ask_worker<T>(
+        &self,
+        worker: u16,
+        order: impl FnOnce(oneshot::Sender<T>) -> Order,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let link = self.workers.get(usize::from(worker))?;
+        link.mailbox.answer(WorkerMail::Order(Box::new(order(reply))));
+        timeout(limits::GATHER_DEADLINE, answer).await.ok()?.ok()
+    }
+
     /// What waits for the broker thread, and the most that waits for any worker.
     pub(crate) fn waiting(&self) -> [Waiting; 2] {
         let workers = self.workers.iter().map(|worker| worker.mailbox.waiting());

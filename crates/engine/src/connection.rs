@@ -119,7 +119,7 @@ impl Awaited {
 
 /// Who asked for a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// The client.
     Client,
     /// The connection's token.

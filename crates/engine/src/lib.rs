@@ -25,6 +25,7 @@ mod wheel;
 
 pub use channels::ChannelKey;
 pub use config::{ClientConfig, NamespaceConfig, RecoveryMode};
+pub use connection::Origin;
 pub use counters::{DeliveryLatency, NodeCounters, OUTCOMES, RepairOutcome, ShardCounters};
 pub use delivery::{Delivery, MovementNotice};
 pub use mail::{
@@ -37,4 +38,4 @@ pub use notice::{Denial, Notice};
 pub use pattern::matches;
 pub use policy::Policy;
 pub use rules::{NamespaceId, Rules};
-pub use shard::{Flush, Place, Progress, Shard, Written};
+pub use shard::{ConnectionPage, ConnectionQuery, ConnectionReport, Flush, Place, Progress, Shard, Written};

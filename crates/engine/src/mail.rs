@@ -18,6 +18,7 @@ use crate::channels::ChannelKey;
 use crate::counters::{NodeCounters, ShardCounters};
 use crate::delivery::{Delivery, MovementNotice};
 use crate::rules::NamespaceId;
+use crate::shard::{ConnectionPage, ConnectionQuery};
 
 /// What the broker thread is asked.
 pub enum NodeRequest {
@@ -290,6 +291,17 @@ pub enum Order {
         pattern: Box<str>,
         /// Takes the list.
         reply: oneshot::Sender<Vec<(ChannelName, usize)>>,
+    },
+    /// List connections, in the order of their slots.
+    Connections {
+        /// Which.
+        query: Arc<ConnectionQuery>,
+        /// The first slot to look at.
+        from: u32,
+        /// How many at most.
+        count: usize,
+        /// Takes the list.
+        reply: oneshot::Sender<ConnectionPage>,
     },
     /// List the users, as hashes that agree between workers.
     Users {

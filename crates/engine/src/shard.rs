@@ -7,6 +7,7 @@ mod deadlines;
 mod deliver;
 mod history;
 mod lapse;
+mod listing;
 mod orders;
 mod presence;
 mod recovery;
@@ -15,6 +16,7 @@ mod subscribe;
 mod tokens;
 
 pub use deliver::{Flush, Written};
+pub use listing::{ConnectionPage, ConnectionQuery, ConnectionReport};
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};

@@ -93,17 +93,17 @@ impl Users {
     }
 
     /// Every connection of a user.
-    pub(crate) fn connections(&self, name: &str, connections: &Slab<Connection>) -> Vec<u32> {
+    pub(crate) fn connections(
+        &self,
+        name: &str,
+        connections: &Slab<Connection>,
+    ) -> impl Iterator<Item = u32> {
         let hash = self.hasher.hash_one(name);
         let same = |user: &&User| &*user.name == name;
         let found = self.index.find(hash, |user| self.users.get(*user).as_ref().is_some_and(same));
-        let mut next = found.and_then(|user| self.users.get(*user)).map_or(NONE, |user| user.first);
-        let mut slots = Vec::new();
-        while let Some(connection) = connections.get(next) {
-            slots.push(next);
-            next = connection.user.next;
-        }
-        slots
+        let first = found.and_then(|user| self.users.get(*user)).map_or(NONE, |user| user.first);
+        std::iter::successors(Some(first), |slot| connections.get(*slot).map(|entry| entry.user.next))
+            .take_while(|slot| *slot != NONE)
     }
 
     fn insert(&mut self, name: &str, hash: u64) -> u32 {

@@ -12,6 +12,12 @@ pub const CHANNELS_PER_CONNECTION_MAX: usize = 128;
 pub const API_BATCH_MAX: usize = 10_000;
 /// Channel names in one answer to the API's `channels`.
 pub const CHANNELS_LISTED_MAX: usize = 10_000;
+/// Connections in one answer to the API's `connections`.
+pub const CONNECTIONS_LISTED_MAX: usize = 1000;
+/// Bytes of the names in such an answer, unless one connection alone has more.
+pub const CONNECTIONS_LISTED_BYTES_MAX: usize = 1 << 20;
+/// Entries of its tables that a worker looks at for such an answer before it goes on with its other work.
+pub const CONNECTIONS_LOOKED_AT_MAX: usize = 4096;
 /// Publications in one answer about a channel's history, and of one recovery.
 pub const HISTORY_PUBLICATIONS_MAX: u32 = 300;
 /// Publications of one channel that are held back while what precedes them is read; beyond it they are read

@@ -118,6 +118,15 @@ mod tests {
     }
 
     #[test]
+    fn cores_work_for_the_process() {
+        let before = processor_time();
+        let begun = std::time::Instant::now();
+        while processor_time() == before {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the clock stands still");
+        }
+    }
+
+    #[test]
     fn an_address_that_the_machine_lacks_is_told_from_one_that_is_taken() {
         let nobody: SocketAddr = "203.0.113.1:0".parse().expect("an address");
         assert!(is_missing(&listen(nobody, false).expect_err("nobody has it")));

@@ -34,6 +34,7 @@ fn development_mode_shows_what_it_sets() {
         "api.key = \"***\"   # --dev",
         "channels.client_publish = true   # --dev",
         "demo.enabled = true   # --dev",
+        "console.enabled = true   # --dev",
     ] {
         assert!(out.lines().any(|found| found == line), "{line}\n{out}");
     }

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::fault::{ErrorObject, Fault};
+use crate::nodes::connections::ConnectionStats;
 use crate::nodes::identity::NodeStats;
 
 /// What a granted call results in.
@@ -21,6 +22,7 @@ pub(super) enum Answer {
     Presence(PresenceResult),
     PresenceStats(PresenceStatsResult),
     Channels(ChannelsResult),
+    Connections(ConnectionsResult),
     Info(InfoResult),
 }
 
@@ -140,6 +142,16 @@ pub(super) struct ChannelsResult {
 pub(super) struct ChannelStats {
     /// Connections that are subscribed.
     pub(super) num_clients: u64,
+}
+
+/// Connections.
+#[derive(Default, Serialize, JsonSchema)]
+pub(super) struct ConnectionsResult {
+    /// The connections by their ids.
+    pub(super) connections: BTreeMap<String, ConnectionStats>,
+    /// What to ask with for those that follow. Left out with the last ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cursor: Option<String>,
 }
 
 /// The nodes.

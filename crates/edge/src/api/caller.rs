@@ -35,6 +35,7 @@ impl Caller<'_> {
             Method::Disconnect => self.disconnect(parse(params)?).await,
             Method::Refresh => self.refresh(parse(params)?).await,
             Method::Channels => self.channels(parse(params)?).await,
+            Method::Connections => self.connections(parse(params)?).await,
             Method::Info => self.info(parse(params)?).await,
             Method::History => self.history(parse(params)?).await,
             Method::HistoryRemove => self.remove_history(parse(params)?).await,

@@ -112,6 +112,7 @@ pub(super) fn success(answer: &Answer) -> Response {
         | Answer::Presence(_)
         | Answer::PresenceStats(_)
         | Answer::Channels(_)
+        | Answer::Connections(_)
         | Answer::Info(_) => json(StatusCode::OK, encode(&Success { result: answer })),
     }
 }

@@ -94,6 +94,17 @@ impl Key {
         )))
     }
 
+    /// May it ask about all channels at once?
+    pub(super) fn may_touch_all(&self) -> Result<(), Fault> {
+        if self.namespaces.is_none() {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(Fault::Forbidden(format!(
+            "the key `{name}` may only ask by channel: see the setting api.keys.{name}.allow.namespaces"
+        )))
+    }
+
     /// Whether lists for this key hold channels of this namespace.
     pub(super) fn sees(&self, namespace: NamespaceId) -> bool {
         self.namespaces.as_ref().is_none_or(|allowed| allowed[namespace.index()])

@@ -12,6 +12,7 @@ pub(super) enum Method {
     Disconnect,
     Refresh,
     Channels,
+    Connections,
     Info,
     Presence,
     PresenceStats,
@@ -21,7 +22,7 @@ pub(super) enum Method {
 }
 
 impl Method {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Publish,
         Self::Broadcast,
         Self::Subscribe,
@@ -29,6 +30,7 @@ impl Method {
         Self::Disconnect,
         Self::Refresh,
         Self::Channels,
+        Self::Connections,
         Self::Info,
         Self::Presence,
         Self::PresenceStats,
@@ -46,6 +48,7 @@ impl Method {
             Self::Disconnect => "disconnect",
             Self::Refresh => "refresh",
             Self::Channels => "channels",
+            Self::Connections => "connections",
             Self::Info => "info",
             Self::Presence => "presence",
             Self::PresenceStats => "presence_stats",
@@ -59,7 +62,7 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
-    /// The method of a number of the old endpoint.
+    /// The method of a number of the old endpoint; what came later has a name alone.
     pub(super) fn from_number(number: u64) -> Option<Self> {
         const BY_NUMBER: [Method; 13] = [
             Method::Publish,
@@ -89,6 +92,7 @@ impl Method {
             Self::Disconnect => Some(ApiMethod::Disconnect),
             Self::Refresh => Some(ApiMethod::Refresh),
             Self::Channels => Some(ApiMethod::Channels),
+            Self::Connections => Some(ApiMethod::Connections),
             Self::Info => Some(ApiMethod::Info),
             Self::History => Some(ApiMethod::History),
             Self::HistoryRemove => Some(ApiMethod::HistoryRemove),

@@ -8,14 +8,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::answer::{
-    BroadcastResult, ChannelsResult, EmptyResult, HistoryResult, InfoResult, PresenceResult,
-    PresenceStatsResult, PublishResult,
+    BroadcastResult, ChannelsResult, ConnectionsResult, EmptyResult, HistoryResult, InfoResult,
+    PresenceResult, PresenceStatsResult, PublishResult,
 };
 use super::fault::ErrorObject;
 use super::method::Method;
 use super::request::{
-    BroadcastRequest, ChannelRequest, ChannelsRequest, DisconnectRequest, HistoryRequest, InfoRequest,
-    PublishRequest, RefreshRequest, SubscribeRequest, UnsubscribeRequest,
+    BroadcastRequest, ChannelRequest, ChannelsRequest, ConnectionsRequest, DisconnectRequest, HistoryRequest,
+    InfoRequest, PublishRequest, RefreshRequest, SubscribeRequest, UnsubscribeRequest,
 };
 
 const ABOUT: &str = "Backends publish and act on connections. Every call is a POST with one JSON object and a key. \
@@ -95,7 +95,7 @@ impl Schemas {
         Self { requests, results: settings.for_serialize().into_generator() }
     }
 
-    fn operations(&mut self) -> [Operation; 12] {
+    fn operations(&mut self) -> [Operation; 13] {
         type Done = EmptyResult;
         [
             self.operation::<PublishRequest<'_>, PublishResult>(Method::Publish, "Publish to one channel"),
@@ -129,6 +129,10 @@ impl Schemas {
             self.operation::<ChannelsRequest<'_>, ChannelsResult>(
                 Method::Channels,
                 "List channels with subscribers",
+            ),
+            self.operation::<ConnectionsRequest<'_>, ConnectionsResult>(
+                Method::Connections,
+                "List connections",
             ),
             self.operation::<InfoRequest, InfoResult>(Method::Info, "List nodes"),
         ]

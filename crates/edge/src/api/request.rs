@@ -274,6 +274,27 @@ pub(super) struct ChannelsRequest<'a> {
     pub(super) pattern: Text<'a>,
 }
 
+/// List connections: those that meet all that is given.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ConnectionsRequest<'a> {
+    /// Of this user; empty for connections without one.
+    #[serde(borrow, default)]
+    pub(super) user: Option<Text<'a>>,
+    /// Subscribed to this channel.
+    #[serde(borrow, default)]
+    #[schemars(length(max = 255))]
+    pub(super) channel: Text<'a>,
+    /// The connection with this id.
+    #[serde(borrow, default)]
+    pub(super) client: Text<'a>,
+    /// Most connections in the answer; 100 if it is left out or 0, at most 1,000.
+    #[serde(default)]
+    pub(super) limit: Option<u32>,
+    /// The cursor of the answer before. Empty for the first.
+    #[serde(borrow, default)]
+    pub(super) cursor: Text<'a>,
+}
+
 /// List nodes.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct InfoRequest {}

@@ -71,6 +71,8 @@ pub enum ApiMethod {
     PresenceStats,
     /// Lists channels.
     Channels,
+    /// Lists connections.
+    Connections,
     /// Lists nodes.
     Info,
 }

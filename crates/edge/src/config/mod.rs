@@ -23,5 +23,6 @@ pub use origin::Origin;
 pub use path::SettingPath;
 pub use reference::reference_markdown;
 pub use tree::{
-    Config, DemoConfig, DrainConfig, InternalConfig, LogConfig, LogFormat, LogLevel, PublicConfig,
+    Config, ConsoleConfig, DemoConfig, DrainConfig, InternalConfig, LogConfig, LogFormat, LogLevel,
+    PublicConfig,
 };

@@ -40,7 +40,7 @@ letters, dots or two underscores in a row need the file or a flag: `--set 'names
 
 With `public.address` and `internal.address` the same, one listener serves everything. Whoever reaches the port
 that clients connect to then reads `/metrics`, `/livez`, `/readyz`, `/startupz` and `/health` without a key, and
-`/demo` where it is enabled; the server API alone asks for one. Where that port is public, let a proxy pass on
+`/demo` and `/console` where they are enabled; the server API alone asks for one. Where that port is public, let a proxy pass on
 no more than client paths.
 
 ## Units

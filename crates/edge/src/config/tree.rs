@@ -35,7 +35,7 @@ pub struct Config {
     pub connect_rate_limit: u32,
     /// The listener for clients.
     pub public: PublicConfig,
-    /// The listener for backends and operators: server API, metrics, health, demo.
+    /// The listener for backends and operators: server API, metrics, health, console, demo.
     pub internal: InternalConfig,
     /// What one connection may do and hold.
     pub client: ClientConfig,
@@ -57,6 +57,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The demo page.
     pub demo: DemoConfig,
+    /// The console for operators.
+    pub console: ConsoleConfig,
 }
 
 /// Section `[public]`: the listener for clients.
@@ -134,6 +136,15 @@ pub enum LogFormat {
 #[serde(default, deny_unknown_fields)]
 pub struct DemoConfig {
     /// Serves a chat page at `/demo` on the internal listener.
+    pub enabled: bool,
+}
+
+/// Section `[console]`: the console for operators.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Serves a page at `/console` on the internal listener, which shows nodes, channels and connections to
+    /// whoever has a key of the server API that may call `info`.
     pub enabled: bool,
 }
 

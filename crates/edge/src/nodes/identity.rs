@@ -7,7 +7,7 @@ use engine::{Order, ShardCounters};
 use model::Moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use transport::{host_name, resident_bytes};
+use transport::{host_name, processor_time, resident_bytes};
 
 use crate::handle::Handle;
 
@@ -47,6 +47,9 @@ pub(crate) struct NodeStats {
     /// The process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) process: Option<ProcessStats>,
+    /// What the node did since its start. The difference of two answers, by that of their `uptime_ms`, is a rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) totals: Option<NodeTotals>,
 }
 
 /// A node's process.
@@ -54,6 +57,22 @@ pub(crate) struct NodeStats {
 pub(crate) struct ProcessStats {
     /// Bytes of memory in use.
     pub(crate) rss: u64,
+    /// Milliseconds that cores have worked for it.
+    #[serde(default)]
+    pub(crate) cpu_ms: u64,
+}
+
+/// What a node did since its start.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct NodeTotals {
+    /// Milliseconds since the start.
+    pub(crate) uptime_ms: u64,
+    /// Connections opened.
+    pub(crate) connections: u64,
+    /// Publications accepted.
+    pub(crate) publications: u64,
+    /// Publications that the kernel took for a subscriber.
+    pub(crate) deliveries: u64,
 }
 
 impl NodeIdentity {
@@ -78,6 +97,15 @@ impl NodeIdentity {
         let sum = |count: fn(&ShardCounters) -> u64| counters.answers.iter().map(count).sum();
         let users: u64 = sum(|worker| worker.users);
         let num_users = if users > users_counted_max { users } else { count_users(handle).await? };
+        let uptime = handle.clock().moment().since(self.started);
+        // What nodes tell each other is no publication of anybody's.
+        let namespaces = handle.rules().names().len();
+        let totals = NodeTotals {
+            uptime_ms: uptime.as_millis() as u64,
+            connections: sum(|worker| worker.opened),
+            publications: node.publications.iter().take(namespaces).flatten().sum(),
+            deliveries: sum(|worker| worker.deliveries_by_namespace.iter().sum()),
+        };
         Some(NodeStats {
             uid: self.uid.clone(),
             name: self.name.clone(),
@@ -86,8 +114,10 @@ impl NodeIdentity {
             num_users,
             num_channels: node.channels,
             num_subs: sum(|worker| worker.subscriptions),
-            uptime: handle.clock().moment().since(self.started).as_secs(),
-            process: resident_bytes().map(|rss| ProcessStats { rss }),
+            uptime: uptime.as_secs(),
+            process: resident_bytes()
+                .map(|rss| ProcessStats { rss, cpu_ms: processor_time().as_millis() as u64 }),
+            totals: Some(totals),
         })
     }
 }

@@ -1,5 +1,5 @@
-//! Questions that a node asks every other, and their answers: which channels have subscribers. Each node has a
-//! channel of its own for both, which the control thread reads as one more worker.
+//! Questions that a node asks others, and their answers: which channels have subscribers, and which connections there
+//! are. Each node has a channel of its own for both, which the control thread reads as one more worker.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use broker::PublishTerms;
-use engine::{Delivery, Mailbox, WorkerMail};
+use engine::{ConnectionQuery, Delivery, Mailbox, WorkerMail};
 use model::{ChannelName, ClientId, Payload, Refusal, Tags, limits};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::connections::{NodePage, Place};
 use super::inbox::{Arrival, Inbox};
 use super::listing::Listing;
 use crate::handle::Handle;
@@ -23,21 +24,23 @@ use crate::handle::Handle;
 pub(crate) struct Letters {
     inbox: Inbox,
     joined: Arc<Notify>,
-    asked: Arc<Asked>,
+    slots: Arc<Semaphore>,
+    channels: Arc<Asked<Listing>>,
+    connections: Arc<Asked<NodePage>>,
 }
 
-/// The questions that are not answered yet.
-struct Asked {
-    open: Mutex<HashMap<u64, Open>>,
-    slots: Semaphore,
+/// The questions of one kind that are not answered yet.
+#[derive(Default)]
+struct Asked<T> {
+    open: Mutex<HashMap<u64, Open<T>>>,
     next: AtomicU64,
 }
 
 /// One of them.
-struct Open {
+struct Open<T> {
     /// The nodes that are still to answer, and which part comes next.
     awaited: HashMap<String, u32>,
-    found: Listing,
+    found: T,
     answered: Option<oneshot::Sender<()>>,
 }
 
@@ -58,15 +61,26 @@ enum Says {
     AskChannels { pattern: String },
     /// These have, so many; the first part is number 0.
     Channels { part: u32, is_last: bool, is_cut: bool, subscribers: BTreeMap<String, u64> },
+    /// Which connections are there, from a place on, so many at most?
+    AskConnections { wanted: Wanted, from: Place, count: usize },
+    /// These are, all in one part.
+    Connections { page: NodePage },
+}
+
+/// Which connections are asked for.
+#[derive(Serialize, Deserialize)]
+struct Wanted {
+    user: Option<String>,
+    channel: Option<String>,
+    client: Option<String>,
 }
 
 impl Letters {
     /// Nothing was asked yet.
     pub(crate) fn new() -> Self {
         let inbox = Inbox::new(limits::NODE_LETTERS_WAITING_MAX, limits::NODE_LETTERS_WAITING_BYTES_MAX);
-        let (open, slots) = (Mutex::default(), Semaphore::new(limits::NODE_QUESTIONS_MAX));
-        let asked = Arc::new(Asked { open, slots, next: AtomicU64::default() });
-        Self { inbox, joined: Arc::default(), asked }
+        let slots = Arc::new(Semaphore::new(limits::NODE_QUESTIONS_MAX));
+        Self { inbox, joined: Arc::default(), slots, channels: Arc::default(), connections: Arc::default() }
     }
 
     /// Where the sequencer puts them.
@@ -85,9 +99,9 @@ impl Letters {
         if peers.is_empty() {
             return Listing::of_node(handle, pattern).await.ok_or(Refusal::Internal);
         }
-        let _slot = self.asked.slots.try_acquire().map_err(|_| Refusal::Internal)?;
+        let _slot = self.slots.try_acquire().map_err(|_| Refusal::Internal)?;
         let (sender, answered) = oneshot::channel();
-        let question = self.asked.ask(&peers, sender);
+        let question = self.channels.ask(&peers, sender);
         let says = Says::AskChannels { pattern: pattern.to_owned() };
         let payload = write(handle, question.number, says);
         let letters = peers.iter().map(|peer| post(handle, *peer, payload.clone()));
@@ -100,6 +114,28 @@ impl Letters {
         };
         found.merge(own);
         Ok(found)
+    }
+
+    /// Some connections of another node; refused when it does not say.
+    pub(crate) async fn connections(
+        &self,
+        handle: &Handle,
+        peer: ClientId,
+        query: &ConnectionQuery,
+        from: Place,
+        count: usize,
+    ) -> Result<NodePage, Refusal> {
+        let _slot = self.slots.try_acquire().map_err(|_| Refusal::Internal)?;
+        let (sender, answered) = oneshot::channel();
+        let question = self.connections.ask(&[peer], sender);
+        let says = Says::AskConnections { wanted: Wanted::new(query), from, count };
+        // Whoever drops what becomes of a publication takes it back.
+        let _letter = post(handle, peer, write(handle, question.number, says))?;
+        let answered = timeout(limits::GATHER_DEADLINE, answered).await;
+        match (answered, question.found()) {
+            (Ok(Ok(())), Some(page)) => Ok(page),
+            (Ok(_) | Err(_), _) => Err(Refusal::Internal),
+        }
     }
 
     /// Answers other nodes and takes in their answers, for as long as the node lives.
@@ -133,31 +169,62 @@ impl Letters {
         };
         match says {
             Says::Channels { part, is_last, is_cut, subscribers } => {
-                self.asked.take(number, &from, part, is_last, |found| found.add(subscribers, is_cut));
+                self.channels.take(number, &from, part, is_last, |found| found.add(subscribers, is_cut));
             }
-            Says::AskChannels { pattern } if pattern.len() > limits::PATTERN_BYTES_MAX => {}
+            Says::Connections { page } => {
+                self.connections.take(number, &from, 0, true, |found| *found = page);
+            }
             // Whoever is not answered asks again.
-            Says::AskChannels { pattern } if answers.len() < limits::NODE_QUESTIONS_MAX => {
-                if let Some(from) = ClientId::parse(&from) {
-                    answers.spawn(answer(handle.clone(), from, number, pattern));
+            Says::AskChannels { .. } | Says::AskConnections { .. }
+                if answers.len() >= limits::NODE_QUESTIONS_MAX => {}
+            Says::AskChannels { pattern } => {
+                if let Some(from) =
+                    ClientId::parse(&from).filter(|_| pattern.len() <= limits::PATTERN_BYTES_MAX)
+                {
+                    answers.spawn(answer_channels(handle.clone(), from, number, pattern));
                 }
             }
-            Says::AskChannels { .. } => {}
+            Says::AskConnections { wanted, from: place, count } => {
+                if let (Some(from), Some(query)) = (ClientId::parse(&from), wanted.query()) {
+                    let count = count.min(limits::CONNECTIONS_LISTED_MAX);
+                    answers.spawn(answer_connections(handle.clone(), from, number, query, place, count));
+                }
+            }
         }
     }
 }
 
-impl Asked {
-    fn ask(&self, peers: &[ClientId], answered: oneshot::Sender<()>) -> Question<'_> {
+impl Wanted {
+    fn new(query: &ConnectionQuery) -> Self {
+        Self {
+            user: query.user.as_deref().map(str::to_owned),
+            channel: query.channel.as_ref().map(|name| name.as_str().to_owned()),
+            client: query.client.map(|client| client.to_string()),
+        }
+    }
+
+    /// What it says, if that can be said.
+    fn query(self) -> Option<ConnectionQuery> {
+        let channel = self.channel.map(|name| ChannelName::parse(&name)).transpose().ok()?;
+        let client = match self.client {
+            Some(text) => Some(ClientId::parse(&text)?),
+            None => None,
+        };
+        Some(ConnectionQuery { user: self.user.map(String::into_boxed_str), channel, client })
+    }
+}
+
+impl<T: Default> Asked<T> {
+    fn ask(&self, peers: &[ClientId], answered: oneshot::Sender<()>) -> Question<'_, T> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let awaited = peers.iter().map(|peer| (peer.to_string(), 0)).collect();
-        let open = Open { awaited, found: Listing::default(), answered: Some(answered) };
+        let open = Open { awaited, found: T::default(), answered: Some(answered) };
         self.lock().insert(number, open);
         Question { asked: self, number }
     }
 
     /// Takes a part of an answer in, if it is the one that is awaited.
-    fn take(&self, number: u64, from: &str, part: u32, is_last: bool, found: impl FnOnce(&mut Listing)) {
+    fn take(&self, number: u64, from: &str, part: u32, is_last: bool, found: impl FnOnce(&mut T)) {
         let mut all = self.lock();
         let Some(open) = all.get_mut(&number) else { return };
         let Some(next) = open.awaited.get_mut(from).filter(|next| **next == part) else { return };
@@ -174,30 +241,30 @@ impl Asked {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open<T>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A question that is open until this is dropped.
-struct Question<'a> {
-    asked: &'a Asked,
+struct Question<'a, T: Default> {
+    asked: &'a Asked<T>,
     number: u64,
 }
 
-impl Question<'_> {
-    fn found(&self) -> Option<Listing> {
+impl<T: Default> Question<'_, T> {
+    fn found(&self) -> Option<T> {
         self.asked.lock().remove(&self.number).map(|open| open.found)
     }
 }
 
-impl Drop for Question<'_> {
+impl<T: Default> Drop for Question<'_, T> {
     fn drop(&mut self) {
         self.asked.lock().remove(&self.number);
     }
 }
 
-async fn answer(handle: Handle, to: ClientId, number: u64, pattern: String) {
+async fn answer_channels(handle: Handle, to: ClientId, number: u64, pattern: String) {
     // Whoever hears nothing knows that something is missing.
     let Some(listing) = Listing::of_node(&handle, &pattern).await else { return };
     let is_cut = listing.is_cut;
@@ -209,6 +276,21 @@ async fn answer(handle: Handle, to: ClientId, number: u64, pattern: String) {
         posted.extend(post(&handle, to, write(&handle, number, says)));
     }
     for posted in posted {
+        drop(timeout(limits::PUBLISH_DEADLINE, posted).await);
+    }
+}
+
+async fn answer_connections(
+    handle: Handle,
+    to: ClientId,
+    number: u64,
+    query: ConnectionQuery,
+    from: Place,
+    count: usize,
+) {
+    // Whoever hears nothing knows that something is missing.
+    let Some(page) = NodePage::of_node(&handle, &Arc::new(query), from, count).await else { return };
+    if let Ok(posted) = post(&handle, to, write(&handle, number, Says::Connections { page })) {
         drop(timeout(limits::PUBLISH_DEADLINE, posted).await);
     }
 }
@@ -235,11 +317,11 @@ mod tests {
         let peers = [ClientId::new(1), ClientId::new(2)];
         let [one, two] = peers.map(|peer| peer.to_string());
         let (sender, mut answered) = oneshot::channel();
-        let question = letters.asked.ask(&peers, sender);
+        let question = letters.channels.ask(&peers, sender);
         let names = |name: &str| BTreeMap::from([(name.to_owned(), 1)]);
         let take = |from: &str, part, is_last, name| {
             let add = |found: &mut Listing| found.add(names(name), false);
-            letters.asked.take(question.number, from, part, is_last, add);
+            letters.channels.take(question.number, from, part, is_last, add);
         };
         take("a stranger", 0, true, "never");
         take(&one, 1, true, "too early");
@@ -254,6 +336,6 @@ mod tests {
         let found: Vec<_> = found.channels.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         assert_eq!(found, [("a", 2), ("b", 1)]);
         drop(question);
-        assert!(letters.asked.lock().is_empty());
+        assert!(letters.channels.lock().is_empty());
     }
 }

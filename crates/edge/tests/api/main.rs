@@ -9,3 +9,4 @@ mod node;
 mod presence;
 mod publishing;
 mod refusals;
+mod who;

@@ -87,6 +87,47 @@ fn channels_are_those_of_all_nodes_with_the_sum_of_their_subscribers() {
 }
 
 #[test]
+fn connections_are_those_of_all_nodes_a_page_at_a_time() {
+    let server = Server::start(&Options::new());
+    for workers in [1, 4] {
+        let [a, b] = acquainted(&server, workers);
+        let mut users: Vec<_> =
+            (0..10).map(|number| [&a, &b][number % 2].client(&format!("user{}", number / 2))).collect();
+        users[0].subscribe("news");
+        for node in [&a, &b] {
+            let told = |request: &Value| {
+                let answer = ask(node, "connections", request);
+                let connections = answer["result"]["connections"].as_object();
+                let connections = connections.unwrap_or_else(|| panic!("{answer}")).clone();
+                (connections, answer["result"]["cursor"].as_str().map(str::to_owned))
+            };
+            let (own, cursor) = told(&json!({"user": "user0"}));
+            let mut places: Vec<&Value> = own.values().map(|connection| &connection["node"]).collect();
+            let all = nodes(node);
+            let mut uids: Vec<&Value> = all.iter().map(|node| &node["uid"]).collect();
+            places.sort_by_key(|uid| uid.to_string());
+            uids.sort_by_key(|uid| uid.to_string());
+            assert_eq!((places, cursor), (uids, None));
+            let (of_channel, _) = told(&json!({"channel": "news"}));
+            let channels: Vec<&Value> =
+                of_channel.values().map(|found| &found["state"]["channels"]).collect();
+            assert_eq!(channels, [&json!({"news": {}})]);
+            let (mut found, mut request) = (Vec::new(), json!({"limit": 3}));
+            while found.len() <= 10 {
+                let (page, cursor) = told(&request);
+                assert!(page.len() <= 3);
+                found.extend(page.into_iter().map(|(client, _)| client));
+                let Some(cursor) = cursor else { break };
+                request["cursor"] = json!(cursor);
+            }
+            found.sort();
+            found.dedup();
+            assert_eq!(found.len(), 10);
+        }
+    }
+}
+
+#[test]
 fn while_a_node_that_is_known_does_not_answer_nobody_is_told_half_of_the_channels() {
     const MUTE: &str = "00000000-0000-4000-8000-000000000007";
     let server = Server::start(&Options::new());
@@ -100,7 +141,9 @@ fn while_a_node_that_is_known_does_not_answer_nobody_is_told_half_of_the_channel
     assert!(!reply.starts_with('-'), "{reply}");
     knows(&a, 3.0);
     assert!(nodes(&a).iter().any(|node| node["name"] == "mute" && node["num_clients"] == 9));
-    assert_eq!(ask(&a, "channels", &json!({}))["error"]["code"], 100);
+    for method in ["channels", "connections"] {
+        assert_eq!(ask(&a, method, &json!({}))["error"]["code"], 100);
+    }
     server.command(&["FCALL", "fanfare_exit", "1", key, MUTE]);
     knows(&a, 2.0);
     assert_eq!(ask(&a, "channels", &json!({}))["result"], json!({"channels": {}}));

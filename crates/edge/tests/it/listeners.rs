@@ -96,13 +96,15 @@ fn one_address_for_both_listeners_serves_everything() {
 
 #[test]
 fn the_public_listener_serves_clients_alone() {
-    let edge = edge().workers(4).start();
-    for path in ["/metrics", "/livez", "/readyz", "/health", "/demo", "/api/info"] {
+    let edge = edge().with(|config| config.console.enabled = true).workers(4).start();
+    for path in ["/metrics", "/livez", "/readyz", "/health", "/demo", "/console", "/api/info"] {
         assert_eq!(http::get(edge.address(), path).expect("an answer").status, 404, "{path}");
     }
     let key = format!("X-API-Key: {API_KEY}\r\n");
     assert_eq!(http::post(edge.address(), "/api/info", &key, "{}").expect("an answer").status, 404);
-    assert_eq!(http::get(edge.internal(), edge::NATIVE_PATH).expect("an answer").status, 404);
+    for (path, status) in [(edge::NATIVE_PATH, 404), ("/demo", 404), ("/console", 200)] {
+        assert_eq!(http::get(edge.internal(), path).expect("an answer").status, status, "{path}");
+    }
 }
 
 /// A port of choice cannot be asked for twice, so this takes one that was free a moment ago.

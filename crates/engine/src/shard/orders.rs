@@ -21,6 +21,9 @@ impl Shard {
         match order {
             Order::Count(reply) => drop(reply.send(self.count())),
             Order::Channels { pattern, reply } => drop(reply.send(self.list_channels(&pattern))),
+            Order::Connections { query, from, count, reply } => {
+                drop(reply.send(self.list_connections(&query, from, count)));
+            }
             Order::Users { hasher, reply } => drop(reply.send(self.list_users(&hasher))),
             Order::Disconnect { target, reason, spared, reply } => {
                 self.disconnect(&target, &reason, &spared, now);
@@ -87,9 +90,7 @@ impl Shard {
                     && target.client.is_none_or(|client| client == connection.client)
             })
         };
-        let mut slots = self.tables.users.connections(&target.user, &self.tables.connections);
-        slots.retain(is_meant);
-        slots
+        self.tables.users.connections(&target.user, &self.tables.connections).filter(is_meant).collect()
     }
 
     fn disconnect(&mut self, target: &Target, reason: &CloseReason, spared: &[ClientId], now: Now) {
