@@ -17,6 +17,7 @@ mod internal;
 pub mod log;
 mod metrics;
 mod nodes;
+mod spans;
 mod start_error;
 mod stop;
 mod threads;

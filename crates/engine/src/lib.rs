@@ -20,6 +20,7 @@ mod policy;
 mod rules;
 mod shard;
 mod slab;
+mod trace;
 mod users;
 mod wheel;
 
@@ -38,3 +39,4 @@ pub use pattern::matches;
 pub use policy::Policy;
 pub use rules::{NamespaceId, Rules};
 pub use shard::{Flush, Place, Progress, Shard, Written};
+pub use trace::{Span, SpanKind, Tracer};

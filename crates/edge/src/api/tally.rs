@@ -66,7 +66,8 @@ fn index(endpoint: Endpoint) -> usize {
     }
 }
 
-fn label(endpoint: Endpoint) -> &'static str {
+/// The endpoint as a label.
+pub(super) fn label(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Method(method) => method.name(),
         Endpoint::Batch => "batch",
