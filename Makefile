@@ -1,4 +1,4 @@
-.PHONY: help run cluster build test conformance bench fmt lint docs
+.PHONY: help run cluster build test conformance image bench fmt lint docs
 
 help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, c
 	conformance/churn/run.sh
 	conformance/failover/run.sh
 	conformance/bench/run.sh
+
+image: ## Builds the image's program and the image, and runs it in containers; as root
+	conformance/image/run.sh
 
 bench: ## Tells how to measure a node
 	@echo 'A figure needs a release build and a quiet machine:'

@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use model::{Moment, Publication, TraceContext, limits};
 
@@ -168,7 +169,74 @@ impl Drop for DeliverySpan {
             parent: self.parent.span(),
             namespace: Some(self.namespace),
             began: self.began,
-            ended: self.began + std::time::Duration::from_nanos(*self.lasted.get_mut()),
+            ended: self.began + Duration::from_nanos(*self.lasted.get_mut()),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_beyond_the_bound_are_dropped_and_counted() {
+        let tracer = tracer(None);
+        let context = tracer.beneath(&TraceContext::begun(1, 2));
+        for _ in 0..limits::SPANS_WAITING_MAX + 3 {
+            tracer.end(Span {
+                kind: SpanKind::Command { code: 0 },
+                context: Arc::clone(&context),
+                parent: 2,
+                namespace: None,
+                began: Moment::default(),
+                ended: Moment::default(),
+            });
+        }
+        let mut ended = Vec::new();
+        tracer.take(&mut ended);
+        assert_eq!((ended.len(), tracer.dropped()), (limits::SPANS_WAITING_MAX, 3));
+    }
+
+    #[test]
+    fn a_trace_begins_for_its_part_of_all_rolls() {
+        for (part, roll, begins) in
+            [(None, 0, false), (Some(9), 9, true), (Some(9), 10, false), (Some(u64::MAX), u64::MAX, true)]
+        {
+            assert_eq!(tracer(part).begin(roll).is_some(), begins, "{roll} of {part:?}");
+        }
+        let tracer = tracer(Some(u64::MAX));
+        let [one, other] = [0, 0].map(|roll| tracer.begin(roll).expect("it begins"));
+        assert!(one.is_sampled() && one.trace() != other.trace());
+    }
+
+    #[test]
+    fn a_delivery_ends_with_the_last_that_knows_of_it() {
+        let tracer = Arc::new(tracer(None));
+        let began = Moment::after_start(Duration::from_secs(1));
+        let trace = Some(Arc::new(TraceContext::begun(1, 2)));
+        let payload = model::Payload::parse_json(b"1").expect("a payload");
+        let untraced = Publication::new(payload, began);
+        let traced = Publication { trace, ..untraced.clone() };
+        let begin = |tracer, publication| DeliverySpan::begin(tracer, publication, NamespaceId::default());
+        assert!(begin(Some(&tracer), &untraced).is_none() && begin(None, &traced).is_none());
+        let span = begin(Some(&tracer), &traced).expect("it is sampled");
+        let other = Arc::clone(&span);
+        let later = |millis| began + Duration::from_millis(millis);
+        span.appended(2, later(1));
+        span.taken(later(5));
+        other.taken(later(3));
+        drop(span);
+        let mut ended = Vec::new();
+        tracer.take(&mut ended);
+        assert!(ended.is_empty());
+        drop(other);
+        tracer.take(&mut ended);
+        let [Span { kind, context, parent, began: first, ended: last, .. }] = &ended[..] else { panic!("one") };
+        assert_eq!(*kind, SpanKind::Delivery { subscribers: 2, deliveries: 2 });
+        assert_eq!((context.trace(), *parent, *first, *last), (1, 2, began, later(5)));
+    }
+
+    fn tracer(part: Option<u64>) -> Tracer {
+        Tracer::new(part, RandomState::new(), Box::new(|| {}))
     }
 }
