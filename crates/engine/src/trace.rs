@@ -43,8 +43,8 @@ pub struct Span {
 pub enum SpanKind {
     /// A backend's request was answered.
     Request {
-        /// Which path below `/api/`.
-        method: &'static str,
+        /// Its path.
+        route: &'static str,
         /// The HTTP status.
         status: u16,
         /// The code in the answer, 0 when granted; absent where there are several.
@@ -231,7 +231,9 @@ mod tests {
         assert!(ended.is_empty());
         drop(other);
         tracer.take(&mut ended);
-        let [Span { kind, context, parent, began: first, ended: last, .. }] = &ended[..] else { panic!("one") };
+        let [Span { kind, context, parent, began: first, ended: last, .. }] = &ended[..] else {
+            panic!("one")
+        };
         assert_eq!(*kind, SpanKind::Delivery { subscribers: 2, deliveries: 2 });
         assert_eq!((context.trace(), *parent, *first, *last), (1, 2, began, later(5)));
     }

@@ -8,14 +8,13 @@ use model::{Moment, TraceContext};
 
 use super::Endpoint;
 use super::method::Method;
-use super::tally::label;
 
 /// A sampled request under way.
 pub(super) struct RequestSpan {
     tracer: Arc<Tracer>,
     context: Arc<TraceContext>,
     parent: u64,
-    method: &'static str,
+    route: &'static str,
     began: Moment,
     concerns: Mutex<Concern>,
 }
@@ -36,14 +35,14 @@ impl RequestSpan {
         headers: &HeaderMap,
         began: Moment,
     ) -> Option<Self> {
-        let tracer = tracer.filter(|_| publishes(endpoint))?;
+        let (tracer, route) = (tracer?, route(endpoint)?);
         let (context, parent) = match caller(headers) {
             Some(caller) if caller.is_sampled() => (tracer.beneath(&caller), caller.span()),
             Some(_) => return None,
             None => (tracer.begin(tracer.roll())?, 0),
         };
         let (tracer, concerns) = (Arc::clone(tracer), Mutex::new(Concern::Nothing));
-        Some(Self { tracer, context, parent, method: label(endpoint), began, concerns })
+        Some(Self { tracer, context, parent, route, began, concerns })
     }
 
     /// What publications of the request are beneath.
@@ -63,20 +62,24 @@ impl RequestSpan {
 
     /// It was answered.
     pub(super) fn end(self, status: StatusCode, code: Option<u16>, ended: Moment) {
-        let Self { tracer, context, parent, method, began, concerns } = self;
+        let Self { tracer, context, parent, route, began, concerns } = self;
         let namespace = match concerns.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Concern::One(namespace) => Some(namespace),
             Concern::Nothing | Concern::Several => None,
         };
-        let kind = SpanKind::Request { method, status: status.as_u16(), code };
+        let kind = SpanKind::Request { route, status: status.as_u16(), code };
         tracer.end(Span { kind, context, parent, namespace, began, ended });
     }
 }
 
-fn publishes(endpoint: Endpoint) -> bool {
+/// Where a request came that may publish.
+fn route(endpoint: Endpoint) -> Option<&'static str> {
     match endpoint {
-        Endpoint::Method(method) => matches!(method, Method::Publish | Method::Broadcast),
-        Endpoint::Batch | Endpoint::Legacy => true,
+        Endpoint::Method(Method::Publish) => Some("/api/publish"),
+        Endpoint::Method(Method::Broadcast) => Some("/api/broadcast"),
+        Endpoint::Method(_) => None,
+        Endpoint::Batch => Some("/api/batch"),
+        Endpoint::Legacy => Some("/api"),
     }
 }
 

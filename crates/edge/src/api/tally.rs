@@ -66,8 +66,7 @@ fn index(endpoint: Endpoint) -> usize {
     }
 }
 
-/// The endpoint as a label.
-pub(super) fn label(endpoint: Endpoint) -> &'static str {
+fn label(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Method(method) => method.name(),
         Endpoint::Batch => "batch",

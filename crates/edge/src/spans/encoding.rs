@@ -92,11 +92,10 @@ impl Encoding {
 
 fn described(kind: SpanKind) -> (String, Role, Vec<KeyValue>) {
     match kind {
-        SpanKind::Request { method, status, code } => {
-            let route = format!("/api/{method}");
+        SpanKind::Request { route, status, code } => {
             let mut attributes = vec![
                 text("http.request.method", "POST"),
-                text("http.route", &route),
+                text("http.route", route),
                 number("http.response.status_code", status.into()),
             ];
             attributes.extend(code.map(|code| number("fanfare.code", code.into())));

@@ -163,8 +163,9 @@ impl Shard {
     }
 
     fn begin_trace(&mut self) -> Option<Arc<TraceContext>> {
-        let tracer = self.place.tracer.clone()?;
-        tracer.begin(self.roll())
+        self.place.tracer.as_ref()?;
+        let roll = self.roll();
+        self.place.tracer.as_ref()?.begin(roll)
     }
 
     /// The channel a client wants to publish to, if it may.
