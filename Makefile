@@ -1,4 +1,4 @@
-.PHONY: help run cluster build test conformance kubernetes observe bench loadtest fmt lint docs
+.PHONY: help run cluster build test conformance kubernetes observe image bench loadtest fmt lint docs
 
 help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ kubernetes: ## Lives the chart's life on the cluster that KUBECONFIG names: inst
 observe: ## Runs three nodes under a Prometheus while everything goes wrong: no dashboard may stay empty
 	conformance/observe/check.sh
 	conformance/observe/run.sh
+
+image: ## Builds the image's program and the image, and runs it in containers; as root
+	conformance/image/run.sh
 
 bench: ## Tells how to measure a node
 	@echo 'A figure needs a release build and a quiet machine:'

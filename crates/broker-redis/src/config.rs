@@ -28,7 +28,8 @@ pub struct RedisConfig {
     /// A file that holds the password, read at each connect, so that the password can change while the node
     /// runs. A line break at its end is dropped. Not together with `redis.password`.
     pub password_file: PathBuf,
-    /// The certificates that Redis' certificate must descend from, in PEM. Empty: those of the system.
+    /// The certificates that Redis' certificate must descend from, in PEM. Empty: those of the system, or those
+    /// that browsers believe in where the system has none.
     pub ca_file: PathBuf,
     /// The certificate that the node shows to Redis, in PEM, with those between it and its root.
     pub client_cert_file: PathBuf,

@@ -5,14 +5,13 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use model::{Secret, limits};
-use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
+use tls::{Encryption, Fault, Files, Part};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::explain;
 use crate::target::{Endpoint, Target};
-use crate::tls::Encryption;
 use crate::wire;
 use crate::{ConfigError, RedisConfig};
 
@@ -90,7 +89,7 @@ pub(crate) struct Dialer {
 impl Dialer {
     /// A dialer by the settings; reads the files that they name.
     pub(crate) fn new(config: &RedisConfig, target: &Target) -> Result<Self, ConfigError> {
-        let encryption = target.is_encrypted.then(|| Encryption::load(config)).transpose()?;
+        let encryption = target.is_encrypted.then(|| encryption(config)).transpose()?;
         Ok(Self {
             encryption,
             login: Login {
@@ -120,13 +119,8 @@ impl Dialer {
         let socket = socket.and_then(tuned).map_err(DialError::Connect)?;
         let mut line: Line = match &self.encryption {
             None => Box::new(socket),
-            Some(Encryption { connector, server_name }) => {
-                let wrong = |error| DialError::Encrypt(io::Error::new(io::ErrorKind::InvalidInput, error));
-                let name = match server_name {
-                    Some(name) => name.clone(),
-                    None => ServerName::try_from(endpoint.host.clone()).map_err(wrong)?,
-                };
-                Box::new(connector.connect(name, socket).await.map_err(DialError::Encrypt)?)
+            Some(encryption) => {
+                Box::new(encryption.connect(&endpoint.host, socket).await.map_err(DialError::Encrypt)?)
             }
         };
         self.log_in(&mut line, purpose).await?;
@@ -165,6 +159,24 @@ impl Dialer {
         }
         Ok(())
     }
+}
+
+fn encryption(config: &RedisConfig) -> Result<Encryption, ConfigError> {
+    let files = Files {
+        ca: &config.ca_file,
+        client_cert: &config.client_cert_file,
+        client_key: &config.client_key_file,
+        server_name: &config.server_name,
+    };
+    Encryption::load(files).map_err(|Fault { part, reason }| ConfigError {
+        setting: match part {
+            Part::Ca => "redis.ca_file",
+            Part::ClientCert => "redis.client_cert_file",
+            Part::ClientKey => "redis.client_key_file",
+            Part::ServerName => "redis.server_name",
+        },
+        reason,
+    })
 }
 
 /// A command that an ACL may forbid without harm.

@@ -1,6 +1,8 @@
 //! What nodes put around a payload in Redis, so that position, tags and publisher travel with it: a first
 //! byte that no text begins with, a version, then fields of one byte of id, four of length, and bytes.
 
+mod trace;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +39,8 @@ mod field {
     pub(super) const PUBLISHER: u8 = 3;
     pub(super) const ACCEPTED: u8 = 4;
     pub(super) const ORIGIN: u8 = 5;
-    /// Comes last. (6, trace context, is not read.)
+    pub(super) const TRACE: u8 = 6;
+    /// Comes last.
     pub(super) const SIGNATURE: u8 = 7;
     /// Somebody came or went: there is no payload, and the publisher is who did.
     pub(super) const MOVEMENT: u8 = 8;
@@ -132,6 +135,9 @@ pub(crate) fn encode_body(
         append(field::PUBLISHER, &client_as_json(publisher), out);
     }
     append(field::ACCEPTED, &accepted_unix_micros.to_be_bytes(), out);
+    if let Some(context) = &publication.trace {
+        append(field::TRACE, &trace::encode(context), out);
+    }
     end(terms, channel, begun, out);
 }
 
@@ -239,11 +245,10 @@ pub(crate) fn open(
         return Err(Malformed::Field);
     }
     let publication = Publication {
-        payload,
         publisher: publisher.map(Arc::new),
         tags: tags.unwrap_or_default(),
-        accepted: arrived,
-        travel_micros: 0,
+        trace: fields.known(field::TRACE).and_then(trace::decode),
+        ..Publication::new(payload, arrived)
     };
     Ok(Content::Publication(Opened { position, marks, is_plain: false, accepted_unix_micros, publication }))
 }

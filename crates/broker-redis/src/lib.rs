@@ -33,7 +33,6 @@ mod rounds;
 mod signing;
 mod slots;
 mod target;
-mod tls;
 mod topology;
 mod version;
 mod visit;

@@ -122,7 +122,8 @@ impl Bench {
             lapses_per_tick: 50,
             outbox_bytes_total: 1 << 30,
         };
-        let place = Place { worker: WorkerId(0), mailbox, node: Arc::clone(&requests), encoders, dice };
+        let place =
+            Place { worker: WorkerId(0), mailbox, node: Arc::clone(&requests), encoders, dice, tracer: None };
         let shard = Shard::new(place, Arc::new(policy), clock.now());
         let mut bench = Self { node, requests, shard, view, clock, wake, sent_bytes: 0 };
         (0..CHANNELS).for_each(|nth| bench.subscribe(variant, nth));

@@ -16,6 +16,7 @@ mod openapi;
 mod presence;
 mod publish;
 mod request;
+mod span;
 mod tally;
 mod text;
 
@@ -23,12 +24,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use engine::Tracer;
 use model::limits;
 use tokio::sync::Semaphore;
 
@@ -38,8 +40,9 @@ use crate::nodes::identity::NodeIdentity;
 use caller::Caller;
 use exchange::{Rejection, Sizes};
 use fault::Fault;
-use keys::Keys;
+use keys::{Key, Keys};
 use method::Method;
+use span::RequestSpan;
 
 pub(crate) use tally::Tally;
 
@@ -52,6 +55,7 @@ pub(crate) struct Api {
     sizes: Sizes,
     slots: Semaphore,
     tally: Arc<Tally>,
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// What a path stands for.
@@ -63,7 +67,13 @@ enum Endpoint {
 }
 
 impl Api {
-    pub(crate) fn new(handle: Handle, config: &ApiConfig, node: NodeIdentity, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(
+        handle: Handle,
+        config: &ApiConfig,
+        node: NodeIdentity,
+        tally: Arc<Tally>,
+        tracer: Option<Arc<Tracer>>,
+    ) -> Self {
         let keys = Keys::new(config, handle.rules());
         Self {
             handle,
@@ -73,24 +83,51 @@ impl Api {
             sizes: Sizes::new(config.publication_size.as_usize()),
             slots: Semaphore::new(limits::API_REQUESTS_MAX),
             tally,
+            tracer,
         }
     }
 
     async fn answer(&self, endpoint: Endpoint, request: Request) -> Result<Response, Rejection> {
         let (head, body) = request.into_parts();
         let key = self.keys.of(&head).ok_or(Rejection::Unauthorized)?;
-        let _slot = self.slots.try_acquire().map_err(|_| Rejection::Busy)?;
-        let body = exchange::read(body, self.sizes.of(endpoint)).await?;
+        let now = || self.handle.clock().moment();
+        let Some(span) = RequestSpan::begin(self.tracer.as_ref(), endpoint, &head.headers, now()) else {
+            return self.carry_out(endpoint, &head, body, key, None).await.1;
+        };
+        let (code, response) = self.carry_out(endpoint, &head, body, key, Some(&span)).await;
+        let response = response.unwrap_or_else(IntoResponse::into_response);
+        span.end(response.status(), code, now());
+        Ok(response)
+    }
+
+    /// The answer, and its code if it has one.
+    async fn carry_out(
+        &self,
+        endpoint: Endpoint,
+        head: &Parts,
+        body: Body,
+        key: &Key,
+        span: Option<&RequestSpan>,
+    ) -> (Option<u16>, Result<Response, Rejection>) {
+        let Ok(_slot) = self.slots.try_acquire() else {
+            return (None, Err(Rejection::Busy));
+        };
+        let body = match exchange::read(body, self.sizes.of(endpoint)).await {
+            Ok(body) => body,
+            Err(rejection) => return (None, Err(rejection)),
+        };
         let room = AtomicUsize::new(limits::API_HISTORY_BYTES_MAX);
-        let caller = Caller { api: self, key, room: &room };
+        let caller = Caller { api: self, key, room: &room, span };
         let outcome = match endpoint {
             Endpoint::Method(method) => caller.call(method, &body).await,
-            Endpoint::Batch => return caller.batch(&body).await.or_else(|fault| self.refuse(fault, &head)),
-            Endpoint::Legacy => return caller.legacy(&body).await.map_err(Rejection::from),
+            Endpoint::Batch => {
+                return (None, caller.batch(&body).await.or_else(|fault| self.refuse(fault, head)));
+            }
+            Endpoint::Legacy => return (None, caller.legacy(&body).await.map_err(Rejection::from)),
         };
         match outcome {
-            Ok(answer) => Ok(exchange::success(&answer)),
-            Err(fault) => self.refuse(fault, &head),
+            Ok(answer) => (Some(0), Ok(exchange::success(&answer))),
+            Err(fault) => (Some(fault.code()), self.refuse(fault, head)),
         }
     }
 
@@ -130,7 +167,6 @@ async fn document() -> Response {
 mod tests {
     use std::collections::BTreeMap;
 
-    use axum::body::Body;
     use engine::{Mailbox, NamespaceConfig, NodeRequest, Rules};
     use http_body_util::BodyExt;
     use model::{ClientId, Period, Secret};
@@ -204,6 +240,7 @@ mod tests {
             &config,
             NodeIdentity::new("a", &[], "1.2.3", clock.moment()),
             Arc::new(Tally::new()),
+            None,
         )
     }
 

@@ -27,6 +27,7 @@ use crate::health::Health;
 use crate::nodes::directives::Directives;
 use crate::nodes::identity::NodeIdentity;
 use crate::nodes::roster;
+use crate::spans::Spans;
 use crate::start_error::StartError;
 use crate::stop::Stop;
 use crate::threads;
@@ -43,6 +44,7 @@ pub(crate) struct Control {
     pub(crate) version: &'static str,
     pub(crate) public: Vec<SocketAddr>,
     pub(crate) directives: Directives,
+    pub(crate) spans: Spans,
 }
 
 /// Starts the control thread. Without a listener of its own, the workers hand requests to the fallback that
@@ -68,7 +70,8 @@ impl Control {
     fn router(&self, broker: BrokerLink, identity: NodeIdentity) -> Router {
         let tally = Arc::new(Tally::new());
         let metrics = metrics::Scrape::new(self, Arc::clone(&tally), broker);
-        let api = Api::new(self.handle.clone(), &self.config.api, identity, tally);
+        let api =
+            Api::new(self.handle.clone(), &self.config.api, identity, tally, self.spans.tracer().cloned());
         let mut router =
             Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
         if self.config.console.enabled {

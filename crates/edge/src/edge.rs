@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use auth::Verifier;
-use engine::{Node, Place, Policy, Rules};
+use engine::{Node, Place, Policy, Rules, Tracer};
 use model::WorkerId;
 use protocol::Encoders;
 use tokio::sync::Semaphore;
@@ -23,6 +23,7 @@ use crate::handle::Handle;
 use crate::health::Health;
 use crate::nodes::directives::Directives;
 use crate::nodes::roster::Roster;
+use crate::spans::{Exporter, Identity, Spans};
 use crate::start_error::StartError;
 use crate::threads;
 
@@ -33,6 +34,7 @@ pub struct Edge {
     handle: Handle,
     stop: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
+    exporter: Option<Exporter>,
 }
 
 /// What is decided before the first thread starts.
@@ -60,6 +62,12 @@ impl Edge {
         let directives = Directives::new();
         let admission = Arc::new(plan.admission(config, composition.mode));
         let encoders = composition.encoders.clone();
+        let identity = Identity {
+            uid: composition.id.to_string(),
+            version: composition.version,
+            namespaces: plan.policy.rules.names().to_vec(),
+        };
+        let (spans, exporter) = Spans::start(&config.tracing, identity, plan.clock)?;
 
         let control = Control {
             config: config.clone(),
@@ -71,6 +79,7 @@ impl Edge {
             version: composition.version,
             public: public.clone(),
             directives: directives.clone(),
+            spans: spans.clone(),
         };
         let stop = Arc::new(Semaphore::new(0));
         let (fallback, control) =
@@ -81,10 +90,13 @@ impl Edge {
         let mailboxes = workers.chain([directives.mailbox(), handle.letters().mailbox()]).collect();
         let broker_name = composition.broker.name();
         let (rules, shared) = (plan.policy.rules.clone(), encoders.clone());
-        let node: NodeMaker =
-            Box::new(move |brokers| Node::new(brokers, rules, shared, mailboxes, RandomState::new()));
+        let tracer = spans.tracer().cloned();
+        let traced = tracer.clone();
+        let node: NodeMaker = Box::new(move |brokers| {
+            Node::new(brokers, rules, shared, mailboxes, RandomState::new()).traced(traced)
+        });
         threads.push(spawn_broker(broker.clone(), composition.broker, node, plan.clock)?);
-        let common = Common { broker: &broker, links: &links, admission: &admission, fallback };
+        let common = Common { broker: &broker, links: &links, admission: &admission, fallback, tracer };
         threads.extend(common.spawn_workers(
             &mut plan,
             composition.routes,
@@ -100,7 +112,7 @@ impl Edge {
             version = composition.version,
             "ready"
         );
-        Ok(Self { public, internal, handle, stop, threads })
+        Ok(Self { public, internal, handle, stop, threads, exporter })
     }
 
     /// Where clients connect.
@@ -129,6 +141,9 @@ impl Edge {
             // A thread that panicked has ended the process.
             drop(thread.join());
         }
+        if let Some(exporter) = self.exporter {
+            exporter.finish();
+        }
     }
 }
 
@@ -138,6 +153,7 @@ struct Common<'a> {
     links: &'a Arc<[WorkerLink]>,
     admission: &'a Arc<Admission>,
     fallback: Option<Fallback>,
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl Common<'_> {
@@ -157,8 +173,9 @@ impl Common<'_> {
                 let node = Arc::clone(&self.broker.mailbox);
                 // Dice of its own, or the workers' client ids would follow from each other's.
                 let (encoders, dice) = (encoders.clone(), RandomState::new());
+                let tracer = self.tracer.clone();
                 let setup = WorkerSetup {
-                    place: Place { worker, mailbox, node, encoders, dice },
+                    place: Place { worker, mailbox, node, encoders, dice, tracer },
                     policy: Arc::clone(&plan.policy),
                     clock: plan.clock,
                     listeners,

@@ -12,7 +12,7 @@ use engine::{
 };
 use model::{
     ChannelName, ClaimedEpoch, ClientInfo, HistoryPage, HistoryRange, Payload, Position, Publication,
-    Refusal, Tags, limits,
+    Refusal, Tags, TraceContext, limits,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -92,7 +92,7 @@ impl Handle {
             let history = self.rules.of(&channel).ok().and_then(|namespace| self.rules.history(namespace));
             let terms = PublishTerms { history, ..PublishTerms::default() };
             let payload = directive.write(&self.roster);
-            let accepted = self.begin_publish(channel, payload, Tags::default(), terms)?;
+            let accepted = self.begin_publish(channel, payload, Tags::default(), terms, None)?;
             answered(accepted, Instant::now() + limits::PUBLISH_DEADLINE).await?;
         }
         if gathered.is_partial { Err(Refusal::Internal) } else { Ok(()) }
@@ -114,18 +114,19 @@ impl Handle {
     }
 
     /// Hands a backend's publication to the broker thread; several may be begun before the first outcome is
-    /// awaited, and those to one channel keep their order.
+    /// awaited, and those to one channel keep their order. `trace` is the sampled span beneath which it is.
     pub fn begin_publish(
         &self,
         channel: ChannelName,
         payload: Payload,
         tags: Tags,
         terms: PublishTerms,
+        trace: Option<Arc<TraceContext>>,
     ) -> Result<oneshot::Receiver<Result<Option<Position>, Refusal>>, Refusal> {
         let namespace = self.rules.of(&channel)?;
         let (reply, outcome) = oneshot::channel();
         let accepted = self.clock.moment();
-        let publication = Publication { tags, ..Publication::new(payload, accepted) };
+        let publication = Publication { tags, trace, ..Publication::new(payload, accepted) };
         let bytes = publication.size();
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };
@@ -328,8 +329,9 @@ mod tests {
         let tags = BTreeMap::from([("tag".to_owned(), "x".repeat(1000))]);
         let channel = ChannelName::parse("news").expect("a name");
         let payload = Payload::parse_json(b"1").expect("a payload");
-        let _outcome =
-            handle.begin_publish(channel, payload, tags.into(), PublishTerms::default()).expect("begun");
+        let _outcome = handle
+            .begin_publish(channel, payload, tags.into(), PublishTerms::default(), None)
+            .expect("begun");
         let queue = handle.outgoing.queue.lock().expect("nobody panicked");
         let sizes: Vec<usize> = queue.iter().map(|(_, bytes)| *bytes).collect();
         assert_eq!(sizes, [1 + "{\"tag\":\"\"}".len() + 1000]);

@@ -19,6 +19,7 @@ pub mod log;
 mod metrics;
 mod nodes;
 mod page;
+mod spans;
 mod start_error;
 mod stop;
 mod threads;

@@ -26,6 +26,7 @@ use crate::control::Control;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::nodes::directives::Directives;
+use crate::spans::Spans;
 
 /// Kubernetes gives every target a label `namespace` of its own.
 const NAMESPACE: &str = "channel_namespace";
@@ -46,6 +47,7 @@ struct Sources {
     last: Mutex<(Vec<ShardCounters>, NodeCounters)>,
     broker: BrokerLink,
     directives: Directives,
+    spans: Spans,
 }
 
 impl Scrape {
@@ -65,6 +67,7 @@ impl Scrape {
             last: Mutex::new((vec![shard; workers], node)),
             broker,
             directives: control.directives.clone(),
+            spans: control.spans.clone(),
         }))
     }
 
@@ -118,6 +121,8 @@ impl Sources {
         families.extend(of_mailboxes(waiting));
         families.extend(broker::families(&status));
         families.push(broker::of_directives(self.directives.counts()));
+        let spans = counter("fanfare_spans_total", "Spans of traces, by what became of them.");
+        families.push(spans.values("outcome", Spans::OUTCOMES, self.spans.counts()));
         let mut families: Vec<MetricFamily> = families.into_iter().map(Family::build).collect();
         families.extend(of_process());
         families

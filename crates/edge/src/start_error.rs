@@ -19,6 +19,14 @@ pub enum StartError {
     /// A setting of Redis cannot be.
     #[error("{0}")]
     Redis(#[from] broker_redis::ConfigError),
+    /// A setting of traces cannot be.
+    #[error("{setting} {reason}")]
+    Tracing {
+        /// Its name.
+        setting: &'static str,
+        /// What it should be.
+        reason: String,
+    },
     /// Nobody could connect.
     #[error(
         "no token key is configured, so nobody could connect: set token.hmac_secret \

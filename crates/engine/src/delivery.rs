@@ -7,6 +7,7 @@ use model::{ChannelName, ClientInfo, Movement, Position, Publication};
 use protocol::{Encoders, Variant};
 
 use crate::rules::NamespaceId;
+use crate::trace::{DeliverySpan, Tracer};
 
 /// A publication for every worker that has subscribers of its channel.
 pub struct Delivery {
@@ -18,6 +19,7 @@ pub struct Delivery {
     pub position: Option<Position>,
     /// What was published.
     pub publication: Publication,
+    pub(crate) span: Option<Arc<DeliverySpan>>,
     frames: Frames,
 }
 
@@ -47,7 +49,12 @@ impl Delivery {
         publication: Publication,
         encoders: &Encoders,
     ) -> Self {
-        Self { channel, namespace, position, publication, frames: Frames::new(encoders) }
+        Self { channel, namespace, position, publication, span: None, frames: Frames::new(encoders) }
+    }
+
+    /// Tells of the delivery if the publication is part of a trace.
+    pub(crate) fn traced(self, tracer: Option<&Arc<Tracer>>) -> Self {
+        Self { span: DeliverySpan::begin(tracer, &self.publication, self.namespace), ..self }
     }
 
     /// The publication in one variant, framing included.

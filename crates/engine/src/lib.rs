@@ -20,6 +20,7 @@ mod policy;
 mod rules;
 mod shard;
 mod slab;
+mod trace;
 mod users;
 mod wheel;
 
@@ -39,3 +40,4 @@ pub use pattern::matches;
 pub use policy::Policy;
 pub use rules::{NamespaceId, Rules};
 pub use shard::{ConnectionPage, ConnectionQuery, ConnectionReport, Flush, Place, Progress, Shard, Written};
+pub use trace::{Span, SpanKind, Tracer};

@@ -17,7 +17,7 @@ use broker::{Broker, BrokerEvent, Presence, Ticket};
 use channel::{Channel, Joined};
 use hashbrown::HashTable;
 use history::Question;
-use model::{ChannelName, Moment, Movement, Now, Position, Publication, Refusal, WorkerId};
+use model::{ChannelName, Moment, Movement, Now, Position, Publication, Refusal, TraceContext, WorkerId};
 use protocol::Encoders;
 use tokio::sync::oneshot;
 use worker::Worker;
@@ -29,6 +29,7 @@ use crate::mail::{InquiryKind, NodeRequest, PublishRequest, Publisher, WorkerMai
 use crate::mailbox::Mailbox;
 use crate::rules::{NamespaceId, Rules};
 use crate::slab::Slab;
+use crate::trace::{Span, SpanKind, Tracer};
 
 /// The state of the broker thread.
 pub struct Node {
@@ -43,22 +44,35 @@ pub struct Node {
     hasher: RandomState,
     /// What the broker is yet to answer.
     awaited: Slab<Awaited>,
-    requests: Vec<NodeRequest>,
-    answers: Vec<Answer>,
+    batch: Batch,
     repairs: repair::Repairs,
     counters: NodeCounters,
+    tracer: Option<Arc<Tracer>>,
     now: Now,
+}
+
+/// What waited in the mailbox together, and what is to be answered with it.
+#[derive(Default)]
+struct Batch {
+    requests: Vec<NodeRequest>,
+    answers: Vec<Answer>,
 }
 
 /// What the sequencer awaits of the broker.
 enum Awaited {
-    Publish(Publisher, NamespaceId),
+    Publish(Publisher, NamespaceId, Option<Box<Publishing>>),
     Read(Asked, Question),
     History(Box<history::Reader>),
     Removal(oneshot::Sender<Result<(), Refusal>>),
     /// A call to the presence, by its place.
     Visit(u32),
     Inquiry(InquiryKind),
+}
+
+/// A client's publication that is part of a trace. A backend's request is told of by whoever answers it.
+struct Publishing {
+    context: Arc<TraceContext>,
+    began: Moment,
 }
 
 /// A channel that something was asked about, named so that it cannot be mistaken for a later one in its place.
@@ -101,18 +115,24 @@ impl Node {
             index: HashTable::new(),
             hasher,
             awaited: Slab::new(),
-            requests: Vec::new(),
-            answers: Vec::new(),
+            batch: Batch::default(),
             repairs: repair::Repairs::default(),
             counters,
+            tracer: None,
             now: Now::default(),
         }
+    }
+
+    /// Tells of what is part of a trace.
+    #[must_use]
+    pub fn traced(self, tracer: Option<Arc<Tracer>>) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Carries out everything that waits in `mailbox`, and what is due. To be called once a second at least.
     pub fn on_requests(&mut self, mailbox: &Mailbox<NodeRequest>, now: Now) {
         self.now = now;
-        let mut requests = std::mem::take(&mut self.requests);
+        let mut requests = std::mem::take(&mut self.batch.requests);
         mailbox.take(&mut requests);
         self.poll_broker();
         for request in requests.drain(..) {
@@ -131,11 +151,11 @@ impl Node {
             }
             self.poll_broker();
         }
-        self.requests = requests;
+        self.batch.requests = requests;
         self.keep_up();
         self.poll_broker();
         self.hand_over();
-        for answer in self.answers.drain(..) {
+        for answer in self.batch.answers.drain(..) {
             // The caller may have given up waiting.
             match answer {
                 Answer::Published(reply, outcome) => drop(reply.send(outcome)),
@@ -195,7 +215,9 @@ impl Node {
 
     fn publish(&mut self, request: PublishRequest) {
         let PublishRequest { channel, namespace, publication, terms, publisher } = request;
-        let ticket = self.await_broker(Awaited::Publish(publisher, namespace));
+        let context = publication.trace.clone().filter(|_| matches!(publisher, Publisher::Connection { .. }));
+        let publishing = context.map(|context| Box::new(Publishing { context, began: publication.accepted }));
+        let ticket = self.await_broker(Awaited::Publish(publisher, namespace, publishing));
         self.broker.publish(ticket, &channel, publication, terms);
     }
 
@@ -227,7 +249,7 @@ impl Node {
                 },
                 BrokerEvent::Removed { ticket, outcome } => {
                     if let Some(Awaited::Removal(reply)) = self.answered(ticket) {
-                        self.answers.push(Answer::Removed(reply, outcome));
+                        self.batch.answers.push(Answer::Removed(reply, outcome));
                     }
                 }
             }
@@ -235,9 +257,15 @@ impl Node {
     }
 
     fn on_published(&mut self, ticket: Ticket, outcome: PublishOutcome) {
-        let Some(Awaited::Publish(publisher, namespace)) = self.answered(ticket) else {
+        let Some(Awaited::Publish(publisher, namespace, publishing)) = self.answered(ticket) else {
             return;
         };
+        if let (Some(publishing), Some(tracer)) = (publishing, &self.tracer) {
+            let Publishing { context, began } = *publishing;
+            let kind = SpanKind::Command { code: outcome.as_ref().err().map_or(0, |refusal| refusal.code()) };
+            let (namespace, ended) = (Some(namespace), self.now.moment);
+            tracer.end(Span { kind, context, parent: 0, namespace, began, ended });
+        }
         let from_api = usize::from(matches!(publisher, Publisher::Api(_)));
         self.counters.publications[namespace.index()][from_api] += u64::from(outcome.is_ok());
         match publisher {
@@ -245,7 +273,7 @@ impl Node {
                 let outcome = outcome.map(|_| ());
                 self.mail(connection.worker, WorkerMail::Published { connection, request, outcome }, None);
             }
-            Publisher::Api(reply) => self.answers.push(Answer::Published(reply, outcome)),
+            Publisher::Api(reply) => self.batch.answers.push(Answer::Published(reply, outcome)),
         }
     }
 
@@ -256,7 +284,8 @@ impl Node {
         };
         let size = publication.size();
         let (name, namespace) = (channel.name.clone(), channel.namespace);
-        let delivery = Arc::new(Delivery::new(name, namespace, position, publication, &self.encoders));
+        let delivery = Delivery::new(name, namespace, position, publication, &self.encoders);
+        let delivery = Arc::new(delivery.traced(self.tracer.as_ref()));
         match &channel.joined {
             Joined::One(worker, key) => {
                 let (worker, channel) = (*worker, *key);

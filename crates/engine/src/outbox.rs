@@ -3,14 +3,17 @@
 
 use std::io::IoSlice;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use model::Moment;
 use model::limits::FRAMES_PER_WRITE_MAX;
-use model::{Moment, Publication};
 
 use crate::counters::DeliveryLatency;
+use crate::delivery::Delivery;
 use crate::rules::NamespaceId;
 use crate::slab::NONE;
+use crate::trace::DeliverySpan;
 
 /// Bytes for sockets, shared by the connections of one worker.
 pub(crate) struct OutFrame {
@@ -21,15 +24,24 @@ pub(crate) struct OutFrame {
 /// What a frame is counted as once the kernel has it.
 pub(crate) enum Origin {
     /// A publication, in a namespace: when this node had it, and for how long others had it before.
-    Publication { namespace: NamespaceId, travel_micros: u32, accepted: Moment },
+    Publication {
+        namespace: NamespaceId,
+        travel_micros: u32,
+        accepted: Moment,
+        span: Option<Arc<DeliverySpan>>,
+    },
     /// Nothing that is counted.
     Control,
 }
 
 impl Origin {
-    pub(crate) fn of(publication: &Publication, namespace: NamespaceId) -> Self {
-        let Publication { accepted, travel_micros, .. } = *publication;
-        Self::Publication { namespace, travel_micros, accepted }
+    pub(crate) fn of(delivery: &Delivery) -> Self {
+        Self::Publication {
+            namespace: delivery.namespace,
+            travel_micros: delivery.publication.travel_micros,
+            accepted: delivery.publication.accepted,
+            span: delivery.span.clone(),
+        }
     }
 }
 
@@ -177,9 +189,12 @@ impl Outboxes {
                 return;
             }
             left -= frame.bytes.len();
-            if let Origin::Publication { namespace, travel_micros, accepted } = frame.origin {
-                sent.latency.observe(now.since(accepted), travel_micros);
+            if let Origin::Publication { namespace, travel_micros, accepted, span } = &frame.origin {
+                sent.latency.observe(now.since(*accepted), *travel_micros);
                 sent.deliveries_by_namespace[namespace.index()] += 1;
+                if let Some(span) = span {
+                    span.taken(now);
+                }
             }
             let next = entry.next;
             outbox.charge -= cost(frame.bytes.len()) as u32;
@@ -357,7 +372,7 @@ mod tests {
     ) -> Push {
         let bytes = Bytes::from(vec![b'p'; size]);
         let (namespace, accepted) = (NamespaceId::default(), Moment::default());
-        let origin = Origin::Publication { namespace, travel_micros: 0, accepted };
+        let origin = Origin::Publication { namespace, travel_micros: 0, accepted, span: None };
         let frame = Rc::new(OutFrame { bytes, origin });
         table.push_publication(outbox, &frame, channel, charge_max)
     }

@@ -36,6 +36,7 @@ use crate::notice::{Denial, Notice};
 use crate::outbox::{Outboxes, Sent};
 use crate::policy::Policy;
 use crate::slab::{NONE, Slab};
+use crate::trace::Tracer;
 use crate::users::Users;
 use crate::wheel::Wheel;
 
@@ -51,6 +52,8 @@ pub struct Place {
     pub encoders: Encoders,
     /// Randomness: keys the tables, spreads heartbeats, makes client ids.
     pub dice: RandomState,
+    /// Begins the traces of what clients publish; absent when nobody wants to see any.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// The state of one worker.

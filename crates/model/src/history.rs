@@ -211,8 +211,7 @@ mod tests {
         let (mine, other) = (Mark::new(1), Mark::new(2));
         let page = |mark, previous| {
             let payload = crate::Payload::parse_json(b"1").expect("a payload");
-            let (publisher, tags, accepted) = (None, Default::default(), Default::default());
-            let publication = Publication { payload, publisher, tags, accepted, travel_micros: 0 };
+            let publication = Publication::new(payload, Default::default());
             let entry = HistoryEntry { offset: 4, marks: Marks { own: mark, previous }, publication };
             HistoryPage { top: Position { epoch: Epoch::new(7), offset: 4 }, mark, entries: vec![entry] }
         };

@@ -14,6 +14,7 @@ mod rate;
 mod refusal;
 mod secret;
 mod time;
+mod trace;
 mod units;
 
 pub use channel::{ChannelName, ChannelNameError};
@@ -28,4 +29,5 @@ pub use rate::{Rate, TokenBucket};
 pub use refusal::Refusal;
 pub use secret::Secret;
 pub use time::{Moment, Now, UnixTime};
-pub use units::{ByteSize, Period, UnitError};
+pub use trace::TraceContext;
+pub use units::{ByteSize, Period, Ratio, UnitError};

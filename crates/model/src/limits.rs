@@ -224,3 +224,21 @@ pub const REDIS_ADDRESSES_MAX: usize = 64;
 pub const REDIS_PRIMARIES_MAX: usize = 1000;
 /// Bytes of a file with a password.
 pub const REDIS_PASSWORD_BYTES_MAX: u64 = 64 * 1024;
+/// Longest `tracestate` that is told on; a longer one is left out.
+pub const TRACE_STATE_BYTES_MAX: usize = 512;
+/// Finished spans that wait to be sent to the collector; beyond it they are dropped, and counted.
+pub const SPANS_WAITING_MAX: usize = 8192;
+/// Spans of one request to the collector.
+pub const SPANS_PER_EXPORT_MAX: usize = 512;
+/// How long a finished span waits for others to be sent with.
+pub const SPAN_EXPORT_PERIOD: Duration = Duration::from_secs(1);
+/// A request to the collector must be answered within this time.
+pub const SPAN_EXPORT_DEADLINE: Duration = Duration::from_secs(5);
+/// Times that a request which the collector did not take is sent again; then its spans have failed.
+pub const SPAN_EXPORT_REPEATS_MAX: u32 = 3;
+/// First pause before such a request is sent again; each further one is twice as long.
+pub const SPAN_EXPORT_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Bytes of what a collector answers.
+pub const SPAN_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How long a node that ends goes on sending spans.
+pub const SPAN_FLUSH_DEADLINE: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::{ClientId, Moment};
+use crate::{ClientId, Moment, TraceContext};
 
 /// A JSON value kept as its text, to be spliced and never parsed again.
 pub type RawJson = RawValue;
@@ -141,12 +141,14 @@ pub struct Publication {
     pub accepted: Moment,
     /// How long it had been under way from whoever took it on before; 0 if nobody did, or nobody says.
     pub travel_micros: u32,
+    /// The sampled span that published it, if one did.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl Publication {
     /// What nobody in particular published, without tags, and a node took on at a moment.
     pub fn new(payload: Payload, accepted: Moment) -> Self {
-        Self { payload, publisher: None, tags: Tags::default(), accepted, travel_micros: 0 }
+        Self { payload, publisher: None, tags: Tags::default(), accepted, travel_micros: 0, trace: None }
     }
 
     /// The size in bytes of what was published: payload and tags.
@@ -192,7 +194,7 @@ mod tests {
         assert_eq!(several.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
         let payload = Payload::parse_json(b"[1]").expect("a payload");
         let accepted = Moment::default();
-        let publication = Publication { payload, publisher: None, tags: several, accepted, travel_micros: 0 };
+        let publication = Publication { tags: several, ..Publication::new(payload, accepted) };
         assert_eq!(publication.size(), 3 + 17);
     }
 }

@@ -1,4 +1,4 @@
-//! Quantities with their units in the text: `10m`, `64KiB`.
+//! Quantities with their units in the text: `10m`, `64KiB`; and parts of a whole: `0.01`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,6 +15,10 @@ pub struct Period(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct ByteSize(pub u64);
 
+/// A part of a whole, in millionths, written like `0.01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Ratio(u32);
+
 /// Why a text is not a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
@@ -24,6 +28,9 @@ pub enum UnitError {
     /// Not a size.
     #[error("`{0}` is not a size: write a whole number and B, KiB, MiB or GiB, like `64KiB`")]
     ByteSize(String),
+    /// Not a part of a whole.
+    #[error("`{0}` is not a ratio: write a number from 0 to 1 with at most six decimals, like `0.01`")]
+    Ratio(String),
 }
 
 const PERIOD_UNITS: [(&str, u64); 5] =
@@ -46,6 +53,40 @@ impl ByteSize {
     /// The size as an index type; saturates where memory could not hold it anyway.
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl Ratio {
+    const WHOLE: u32 = 1_000_000;
+    const DECIMALS: usize = 6;
+
+    /// The part of 2⁶⁴ numbers from 0 on that this is: its last number, or none for nothing.
+    pub fn last_of_all(self) -> Option<u64> {
+        let numbers = (u128::from(self.0) << 64) / u128::from(Self::WHOLE);
+        u64::try_from(numbers.checked_sub(1)?).ok()
+    }
+}
+
+impl FromStr for Ratio {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = || UnitError::Ratio(text.to_owned());
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = matches!(whole, "0" | "1")
+            && (1..=Self::DECIMALS).contains(&decimals.len())
+            && decimals.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = format!("{whole}{decimals:0<width$}", width = Self::DECIMALS);
+        let millionths = digits.parse().ok().filter(|millionths| is_number && *millionths <= Self::WHOLE);
+        millionths.map(Self).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, decimals) = (self.0 / Self::WHOLE, self.0 % Self::WHOLE);
+        let text = format!("{whole}.{decimals:0width$}", width = Self::DECIMALS);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
@@ -128,6 +169,7 @@ macro_rules! text_form {
 
 text_form!(Period, "^(0|[0-9]+ ?(ms|s|m|h|d))$");
 text_form!(ByteSize, "^[0-9]+ ?(B|KiB|MiB|GiB)?$");
+text_form!(Ratio, "^(0(\\.[0-9]{1,6})?|1(\\.0{1,6})?)$");
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +184,24 @@ mod tests {
             assert_eq!(text.parse::<ByteSize>().expect(text).to_string(), text);
         }
         assert_eq!("65536".parse(), Ok(ByteSize::kib(64)));
+    }
+
+    #[test]
+    fn a_ratio_is_a_part_of_all_numbers() {
+        for (text, written, last) in [
+            ("0", "0", None),
+            ("0.0", "0", None),
+            ("0.5", "0.5", Some(u64::MAX / 2)),
+            ("0.010", "0.01", Some(184_467_440_737_095_515)),
+            ("0.000001", "0.000001", Some(18_446_744_073_708)),
+            ("1.000000", "1", Some(u64::MAX)),
+        ] {
+            let ratio: Ratio = text.parse().expect(text);
+            assert_eq!((ratio.to_string().as_str(), ratio.last_of_all()), (written, last), "{text}");
+        }
+        for text in ["", "1.1", "2", ".5", "0.", "0.1234567", "1e-3", "-0", "50%", "00", "0.5 "] {
+            assert!(text.parse::<Ratio>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

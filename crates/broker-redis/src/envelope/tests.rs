@@ -1,6 +1,6 @@
 //! What goes into an envelope comes out of it, and nothing else does.
 
-use model::Secret;
+use model::{Secret, TraceContext};
 use proptest::prelude::*;
 
 use super::*;
@@ -211,8 +211,9 @@ fn member() -> ClientInfo {
 fn body(terms: &Terms, channel: &ChannelName) -> Vec<u8> {
     let tags = BTreeMap::from([("lang".to_owned(), "en".to_owned())]);
     let payload = Payload::parse_json(b"[1]").expect("a payload");
-    let (publisher, accepted) = (Some(Arc::new(member())), Moment::default());
-    let publication = Publication { payload, publisher, tags: tags.into(), accepted, travel_micros: 0 };
+    let (publisher, trace) = (Some(Arc::new(member())), TraceContext::new(5, 6, 1, "a=1").map(Arc::new));
+    let publication = Publication::new(payload, Moment::default());
+    let publication = Publication { publisher, tags: tags.into(), trace, ..publication };
     let mut body = Vec::new();
     encode_body(terms, channel, &publication, 1, &mut body);
     body
@@ -259,6 +260,15 @@ fn what_is_not_signed_or_was_changed_is_turned_down() {
     let mut tagged = signed;
     tagged[german..german + 2].copy_from_slice(b"de");
     assert_eq!(why(&signs, &news, &tagged), Some(Malformed::Signature));
+}
+
+#[test]
+fn a_wrong_trace_context_is_left_out_and_the_publication_is_not() {
+    let sampled = [&[0; 16][..], &[7], &[0; 7], &[8, 1]].concat();
+    for (field, is_read) in [(&sampled[..], true), (&sampled[..25], false), (b"", false)] {
+        let found = opened(&envelope(&[(1, b"1"), (6, field)]));
+        assert_eq!(found.publication.trace.is_some(), is_read, "{field:?}");
+    }
 }
 
 #[test]
@@ -324,13 +334,14 @@ proptest! {
         publisher in prop::option::of(client_info()),
         accepted_unix_micros in any::<u64>(),
         position in prop::option::of((1_u32.., any::<u64>())),
+        trace in any::<(u128, u64)>(),
     ) {
+        let payload = Payload::parse_json(payload.as_bytes()).expect("a payload");
         let publication = Publication {
-            payload: Payload::parse_json(payload.as_bytes()).expect("a payload"),
             publisher: publisher.map(Arc::new),
             tags: tags.into(),
-            accepted: Moment::default(),
-            travel_micros: 0,
+            trace: TraceContext::new(trace.0, trace.1, 1, "").map(Arc::new),
+            ..Publication::new(payload, Moment::default())
         };
         let mut body = Vec::new();
         let terms = Terms { payload_bytes_max: 1 << 16, ..terms() };
@@ -342,6 +353,7 @@ proptest! {
         }
         let found = publication_in(open(&terms, &channel(), &body, Moment::default()).expect("well formed"));
         prop_assert_eq!(shape(&found.publication), shape(&publication));
+        prop_assert_eq!(&found.publication.trace, &publication.trace);
         prop_assert_eq!(found.position, position);
         prop_assert_eq!(found.accepted_unix_micros, Some(accepted_unix_micros));
         prop_assert!(!found.is_plain);

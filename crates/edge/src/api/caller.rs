@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::keys::Key;
 use super::method::Method;
 use super::request::parse;
+use super::span::RequestSpan;
 
 /// A backend with a key, for the time of one request.
 #[derive(Clone, Copy)]
@@ -21,6 +22,8 @@ pub(super) struct Caller<'a> {
     pub(super) key: &'a Key,
     /// Bytes of history that the answer may still take in.
     pub(super) room: &'a AtomicUsize,
+    /// The span of the request, if it is sampled.
+    pub(super) span: Option<&'a RequestSpan>,
 }
 
 impl Caller<'_> {

@@ -35,6 +35,15 @@ impl Fault {
         Self::Refused(refusal, format!("{}: {name}: {what}", refusal.text()).into())
     }
 
+    /// The code by which it is told.
+    pub(super) fn code(&self) -> u16 {
+        match self {
+            Self::Malformed(_) => Refusal::BadRequest.code(),
+            Self::Forbidden(_) => Refusal::PermissionDenied.code(),
+            Self::Refused(refusal, _) => refusal.code(),
+        }
+    }
+
     /// As it is told where the answer is JSON whatever happened.
     pub(super) fn into_object(self) -> ErrorObject {
         let with_detail = |refusal: Refusal, detail: String| ErrorObject {

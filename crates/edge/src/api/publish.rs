@@ -104,7 +104,11 @@ impl Caller<'_> {
             return Err(Fault::field("version", what));
         }
         let terms = PublishTerms { history, idempotency_key, version };
-        Ok(handle.begin_publish(channel, payload, tags, terms)?)
+        let trace = self.span.map(|span| {
+            span.concerns(namespace);
+            span.context()
+        });
+        Ok(handle.begin_publish(channel, payload, tags, terms, trace)?)
     }
 }
 

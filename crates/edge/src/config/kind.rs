@@ -1,7 +1,7 @@
 //! What values a setting takes, learnt from its JSON Schema: converts the texts of variables and flags, and
 //! says what was expected.
 
-use model::{ByteSize, Period};
+use model::{ByteSize, Period, Ratio};
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
@@ -22,6 +22,7 @@ pub(super) enum Form {
     Plain,
     Period,
     ByteSize,
+    Ratio,
     Address,
     Network,
     Origin,
@@ -84,8 +85,8 @@ impl Kind {
             }
             (Self::Choice(names), Value::String(name)) if names.contains(&name) => Ok(Value::String(name)),
             (Self::Text(_) | Self::Secret, Value::String(text)) => Ok(Value::String(text)),
-            // A size without a unit is bytes and `0` a duration: both may stand in a file without quotes.
-            (Self::Text(Form::Period | Form::ByteSize), Value::Number(number)) => {
+            // A size without a unit is bytes and `0` a duration: like a ratio, they may stand in a file without quotes.
+            (Self::Text(Form::Period | Form::ByteSize | Form::Ratio), Value::Number(number)) => {
                 Ok(Value::String(number.to_string()))
             }
             (Self::List(kind), Value::Array(values)) => {
@@ -103,6 +104,7 @@ impl Kind {
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(names) => format!("one of {}", names.join(", ")),
             Self::Text(Form::Period) => "a duration like \"10m\"".to_owned(),
+            Self::Text(Form::Ratio) => "a ratio like \"0.01\"".to_owned(),
             Self::Text(Form::ByteSize) => "a size like \"64KiB\"".to_owned(),
             Self::Text(_) | Self::Secret => "a text in quotes".to_owned(),
             Self::List(_) => "a list".to_owned(),
@@ -140,6 +142,7 @@ impl Form {
             Some("origin-pattern") => Self::Origin,
             _ if has_pattern_of::<Period>(schema) => Self::Period,
             _ if has_pattern_of::<ByteSize>(schema) => Self::ByteSize,
+            _ if has_pattern_of::<Ratio>(schema) => Self::Ratio,
             _ => Self::Plain,
         }
     }
@@ -149,6 +152,7 @@ impl Form {
             Self::Plain => "text",
             Self::Period => "duration",
             Self::ByteSize => "size",
+            Self::Ratio => "ratio",
             Self::Address => "address",
             Self::Network => "network",
             Self::Origin => "origin pattern",
@@ -160,6 +164,7 @@ impl Form {
             Self::Plain => "texts",
             Self::Period => "durations",
             Self::ByteSize => "sizes",
+            Self::Ratio => "ratios",
             Self::Address => "addresses",
             Self::Network => "networks",
             Self::Origin => "origin patterns",

@@ -14,6 +14,7 @@ mod path;
 mod reference;
 mod rules;
 mod secret_file;
+mod tracing;
 mod tree;
 
 pub use api::{AllowConfig, ApiConfig, ApiKeyConfig, ApiMethod, ErrorMode};
@@ -22,6 +23,8 @@ pub use loader::{Loaded, Loader};
 pub use origin::Origin;
 pub use path::SettingPath;
 pub use reference::reference_markdown;
+pub(crate) use tracing::Collector;
+pub use tracing::TracingConfig;
 pub use tree::{
     Config, ConsoleConfig, DemoConfig, DrainConfig, InternalConfig, LogConfig, LogFormat, LogLevel,
     PublicConfig,

@@ -33,6 +33,7 @@ pub(super) fn broken(config: &Config, origins: &Origins) -> Vec<ConfigError> {
     rules.api_keys();
     rules.drain();
     rules.redis();
+    rules.tracing();
     rules.broken
 }
 
@@ -201,6 +202,12 @@ impl Rules<'_> {
     fn redis(&mut self) {
         if let Err(broker_redis::ConfigError { setting, reason }) = self.config.redis.verify() {
             self.refuse(setting, reason);
+        }
+    }
+
+    fn tracing(&mut self) {
+        if let Err((setting, problem)) = self.config.tracing.verify() {
+            self.refuse(setting, problem);
         }
     }
 

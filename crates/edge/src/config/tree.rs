@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use transport::{ListenAddress, Network, OriginPattern};
 
-use super::ApiConfig;
+use super::{ApiConfig, TracingConfig};
 
 /// All settings of a node.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,8 @@ pub struct Config {
     pub drain: DrainConfig,
     /// What the node writes to standard error.
     pub log: LogConfig,
+    /// Traces of what is published, by OpenTelemetry.
+    pub tracing: TracingConfig,
     /// The demo page.
     pub demo: DemoConfig,
     /// The console for operators.

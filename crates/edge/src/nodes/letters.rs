@@ -304,7 +304,7 @@ fn write(handle: &Handle, number: u64, says: Says) -> Payload {
 type Posted = oneshot::Receiver<Result<Option<model::Position>, Refusal>>;
 
 fn post(handle: &Handle, to: ClientId, payload: Payload) -> Result<Posted, Refusal> {
-    handle.begin_publish(ChannelName::of_node(to), payload, Tags::default(), PublishTerms::default())
+    handle.begin_publish(ChannelName::of_node(to), payload, Tags::default(), PublishTerms::default(), None)
 }
 
 #[cfg(test)]

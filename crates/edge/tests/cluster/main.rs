@@ -4,6 +4,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
 
 mod away;
+#[expect(dead_code, reason = "of what a collector keeps, other binaries look at more")]
+#[path = "../it/collector.rs"]
+mod collector;
 mod coordination;
 mod deaf;
 mod directives;
@@ -22,6 +25,7 @@ mod presence;
 mod recovery;
 mod refusals;
 mod signing;
+mod traces;
 #[expect(dead_code, reason = "of what a user does, other binaries use more")]
 #[path = "../it/user.rs"]
 mod user;

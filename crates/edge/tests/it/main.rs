@@ -4,6 +4,7 @@
 
 mod churn;
 mod closing;
+mod collector;
 mod delivery;
 mod drain;
 mod edge;
@@ -21,4 +22,5 @@ mod pipelining;
 mod recovery;
 mod silence;
 mod slow;
+mod traces;
 mod user;

@@ -67,7 +67,7 @@ fn take(step: &Step, number: u8, table: &mut Outboxes, outbox: &mut Outbox) -> P
     match *step {
         Step::Publish { channel, size } => {
             let (namespace, accepted) = (NamespaceId::default(), Moment::default());
-            let origin = Origin::Publication { namespace, travel_micros: 0, accepted };
+            let origin = Origin::Publication { namespace, travel_micros: 0, accepted, span: None };
             let frame = Rc::new(OutFrame { bytes: frame(size), origin });
             return table.push_publication(outbox, &frame, channel, BOUND);
         }

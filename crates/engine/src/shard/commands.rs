@@ -5,7 +5,8 @@ use std::sync::Arc;
 use auth::{ConnectionGrant, TokenRefusal, Verdict};
 use broker::PublishTerms;
 use model::{
-    ChannelName, ClientInfo, CloseReason, Now, Payload, Publication, Refusal, RequestId, UnixTime, limits,
+    ChannelName, ClientInfo, CloseReason, Now, Payload, Publication, Refusal, RequestId, TraceContext,
+    UnixTime, limits,
 };
 use protocol::{Command, CommandKind, Event};
 
@@ -149,11 +150,9 @@ impl Shard {
         }
         let (bytes, connection) = (payload.size(), self.id_of(slot));
         let publication = Publication {
-            payload,
             publisher: self.publisher_info(slot, &channel).map(Arc::new),
-            tags: Default::default(),
-            accepted: now.moment,
-            travel_micros: 0,
+            trace: self.begin_trace(),
+            ..Publication::new(payload, now.moment)
         };
         let publisher = Publisher::Connection { connection, request };
         let terms = PublishTerms { history: self.policy.rules.history(namespace), ..PublishTerms::default() };
@@ -161,6 +160,12 @@ impl Shard {
         self.ask_node(NodeRequest::Publish(Box::new(publish)), bytes);
         self.await_answer(slot, request, Awaited::Publish, now.tick_in(limits::PUBLISH_DEADLINE), now);
         Outcome::Pending
+    }
+
+    fn begin_trace(&mut self) -> Option<Arc<TraceContext>> {
+        self.place.tracer.as_ref()?;
+        let roll = self.roll();
+        self.place.tracer.as_ref()?.begin(roll)
     }
 
     /// The channel a client wants to publish to, if it may.

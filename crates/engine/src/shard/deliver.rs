@@ -97,12 +97,15 @@ impl Shard {
         {
             return 0;
         }
-        self.append(index, now, |group, encoders, counters| {
+        let count = self.append(index, now, |group, encoders, counters| {
             let encoded = delivery.encoded(group.variant, encoders);
             counters.encodes[group.variant.index()] += u64::from(encoded.fresh);
-            let origin = Origin::of(&delivery.publication, delivery.namespace);
-            Some(OutFrame { bytes: encoded.bytes, origin })
-        })
+            Some(OutFrame { bytes: encoded.bytes, origin: Origin::of(delivery) })
+        });
+        if let Some(span) = &delivery.span {
+            span.appended(count, now.moment);
+        }
+        count
     }
 
     /// Appends that somebody came or went to the outboxes of those who want to know; returns how many there were.

@@ -115,6 +115,7 @@ impl World {
                 node: Arc::clone(&node_mail),
                 encoders: encoders.clone(),
                 dice: dice.clone(),
+                tracer: None,
             };
             Worker { shard: Shard::new(place, Arc::clone(&policy), now(Duration::ZERO)), mailbox }
         });

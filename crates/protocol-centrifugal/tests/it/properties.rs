@@ -279,8 +279,8 @@ fn position(offset: u64) -> Position {
 }
 
 fn publication(payload: &Value, user: &str, info: &Value, tags: &BTreeMap<String, String>) -> Publication {
+    let payload = Payload::parse_json(pretty(payload).get().as_bytes()).expect("a payload");
     Publication {
-        payload: Payload::parse_json(pretty(payload).get().as_bytes()).expect("a payload"),
         publisher: Some(Arc::new(ClientInfo {
             user: user.into(),
             client: client(),
@@ -288,8 +288,7 @@ fn publication(payload: &Value, user: &str, info: &Value, tags: &BTreeMap<String
             subscription: None,
         })),
         tags: tags.clone().into(),
-        accepted: Moment::default(),
-        travel_micros: 0,
+        ..Publication::new(payload, Moment::default())
     }
 }
 

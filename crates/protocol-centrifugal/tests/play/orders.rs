@@ -96,13 +96,7 @@ impl World {
         let (reply, outcome) = oneshot::channel();
         let payload = tokens::fill(payload, self.now().unix, &|_| panic!("a backend knows no client"));
         let payload = Payload::parse_json(payload.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-        let publication = Publication {
-            payload,
-            publisher: None,
-            tags: Default::default(),
-            accepted: self.now().moment,
-            travel_micros: 0,
-        };
+        let publication = Publication::new(payload, self.now().moment);
         let terms = PublishTerms { history: self.policy.rules.history(namespace), ..PublishTerms::default() };
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };

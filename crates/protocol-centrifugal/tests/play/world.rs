@@ -75,6 +75,7 @@ impl World {
             node: Arc::clone(&node_mail),
             encoders,
             dice,
+            tracer: None,
         };
         let shard = Shard::new(place, Arc::clone(&policy), now(Duration::ZERO));
         let (clients, passed) = (Vec::new(), Duration::ZERO);
