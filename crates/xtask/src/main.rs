@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod chart;
 mod tidy;
 
 use std::env;
@@ -11,8 +12,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
         Some("tidy") => tidy_repository(),
+        Some("chart") => write_chart_readme(),
         _ => {
-            eprintln!("usage: cargo run -p xtask -- tidy");
+            eprintln!("usage: cargo run -p xtask -- tidy|chart");
             ExitCode::from(2)
         }
     }
@@ -28,6 +30,16 @@ fn tidy_repository() -> ExitCode {
     } else {
         eprintln!("{} to fix", violations.len());
         ExitCode::FAILURE
+    }
+}
+
+fn write_chart_readme() -> ExitCode {
+    match chart::write_readme(repository()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::FAILURE
+        }
     }
 }
 
