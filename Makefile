@@ -1,4 +1,4 @@
-.PHONY: help run cluster build test conformance kubernetes observe image bench loadtest fmt lint docs
+.PHONY: help run cluster build test conformance kubernetes observe image bench loadtest fmt lint docs manifests
 
 help: ## Shows what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,7 @@ conformance: ## Runs the long lanes: protocols, browsers, pages, chart, cluster,
 	conformance/browser/run.sh
 	conformance/console/run.sh
 	conformance/quickstart/run.sh
+	conformance/chart/run.sh
 	conformance/backends/run.sh
 	conformance/cluster/run.sh
 	conformance/churn/run.sh
@@ -66,3 +67,7 @@ docs: ## Writes the pages that are generated from the code
 	UPDATE_EXPECT=1 cargo test -q -p edge --test configuration
 	UPDATE_EXPECT=1 cargo test -q -p edge --lib openapi
 	cargo run -q -p xtask -- dashboards
+	cargo run -q -p xtask -- chart
+
+manifests: ## Writes k8s/ from the chart
+	conformance/chart/run.sh --write

@@ -8,6 +8,7 @@ mod check_config;
 mod credential;
 mod development;
 mod failure;
+mod probe;
 mod publish;
 mod serve;
 mod settings;
@@ -47,6 +48,8 @@ enum Command {
     Publish(publish::Flags),
     /// Prints what is published to channels, one JSON object a line.
     Subscribe(subscribe::Flags),
+    /// Proves that a cluster works: publishes to a channel, and waits until a subscriber has it.
+    Probe(probe::Flags),
     /// Measures what a running node costs, beside a floor of raw system calls.
     Bench(Box<bench::Flags>),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Token(flags) => token::run(&flags),
         Command::Publish(flags) => publish::run(&flags),
         Command::Subscribe(flags) => subscribe::run(&flags),
+        Command::Probe(flags) => probe::run(&flags),
         Command::Bench(flags) => bench::run(&flags),
     };
     match outcome {

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use clap::Args;
+use model::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -60,7 +61,7 @@ struct BareFault {
 }
 
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
-    let url = endpoint(&flags.url)?;
+    endpoint(&flags.url)?;
     let data = match flags.data.as_str() {
         "-" => read_standard_input()?,
         data => data.to_owned(),
@@ -70,10 +71,15 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
             "DATA is not JSON: {error}; a text is written with quotes, like '\"hello\"'"
         ))
     })?;
-    let request = serde_json::to_vec(&Request { channel: &flags.channel, data }).expect("texts and JSON");
-    let (status, body) = post(&url, flags.key.read()?.reveal(), &request)?;
-    let result = judge(status, &body)?;
+    let result = publish(&flags.url, &flags.key.read()?, &flags.channel, data)?;
     text::print(&format!("{result}\n")).map(|_| ())
+}
+
+/// Publishes once, and returns the result as JSON.
+pub(crate) fn publish(base: &str, key: &Secret, channel: &str, data: &RawValue) -> Result<String, Failure> {
+    let request = serde_json::to_vec(&Request { channel, data }).expect("texts and JSON");
+    let (status, body) = post(&endpoint(base)?, key.reveal(), &request)?;
+    judge(status, &body).map(str::to_owned)
 }
 
 fn endpoint(base: &str) -> Result<String, Failure> {

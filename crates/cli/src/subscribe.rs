@@ -1,8 +1,8 @@
 //! `fanfare subscribe`: prints publications as lines of JSON until there are enough, or until the node or the
 //! reader ends it. Joins the session's decisions to the link and the clock.
 
-mod link;
-mod session;
+pub(crate) mod link;
+pub(crate) mod session;
 
 use std::time::Instant;
 

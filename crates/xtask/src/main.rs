@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod chart;
 mod dashboards;
 mod markdown;
 mod release;
@@ -9,7 +10,7 @@ mod tidy;
 mod violation;
 
 use std::env;
-use std::io;
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ use violation::Violation;
 const USAGE: &str = "\
 usage: cargo run -p xtask -- COMMAND [--root DIRECTORY]
   tidy                     checks the house rules
+  chart                    writes the page of the chart's values
   dashboards               writes the dashboards
   release check [vX.Y.Z]   checks that every file names one version; with a tag, that it is ready for release
   release notes X.Y.Z      prints what the changelog says of a version
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     };
     match arguments {
         ["tidy"] => report(&tidy::run(root)),
+        ["chart"] => wrote(chart::write_readme(root), "helm/fanfare/README.md"),
         ["dashboards"] => wrote(dashboards::write(root), dashboards::FOLDER),
         ["release", "check"] => report(&release::check(root, None)),
         ["release", "check", tag] => report(&release::check(root, Some(tag))),
@@ -66,7 +69,7 @@ fn print_notes(root: &Path, version: &str) -> ExitCode {
     }
 }
 
-fn wrote(outcome: io::Result<()>, what: &str) -> ExitCode {
+fn wrote(outcome: Result<(), impl Display>, what: &str) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Sockets take no shorter one than this for more than nothing.
 const PATIENCE_MIN: Duration = Duration::from_millis(1);
 
-pub(super) struct Link {
+pub(crate) struct Link {
     socket: WebSocket<TcpStream>,
 }
 
 /// What came of waiting.
-pub(super) enum Received {
+pub(crate) enum Received {
     Text(String),
     /// Nothing came for as long as allowed.
     Silence,
@@ -32,7 +32,7 @@ pub(super) enum Received {
 }
 
 impl Link {
-    pub(super) fn open(url: &str, deadline: Option<Instant>) -> Result<Self, Failure> {
+    pub(crate) fn open(url: &str, deadline: Option<Instant>) -> Result<Self, Failure> {
         let unusable = |what: &str| Failure::unusable(format!("`{url}`: {what}"));
         let request = url.into_client_request().map_err(|error| unusable(&error.to_string()))?;
         match request.uri().scheme_str() {
@@ -61,12 +61,12 @@ impl Link {
         }
     }
 
-    pub(super) fn send(&mut self, text: String) -> Result<(), Failure> {
+    pub(crate) fn send(&mut self, text: String) -> Result<(), Failure> {
         self.socket.send(Message::text(text)).map_err(lost)
     }
 
     /// Waits for a text; `silence` is how long nothing at all may come.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         silence: Option<Duration>,
         deadline: Option<Instant>,
@@ -94,7 +94,7 @@ impl Link {
     }
 
     /// Says goodbye; whether the node hears it makes no difference.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         drop(self.socket.close(None));
         drop(self.socket.flush());
     }

@@ -17,7 +17,7 @@ const CONNECT: u64 = 1;
 
 /// What is to be done because of a reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Nothing,
     Send(String),
     /// A publication, for standard output.
@@ -26,7 +26,7 @@ pub(super) enum Step {
     Note(String),
 }
 
-pub(super) struct Session {
+pub(crate) struct Session {
     /// Channels whose subscription is under way, by the command's number.
     pending_by_command: BTreeMap<u64, String>,
     is_connected: bool,
@@ -98,7 +98,7 @@ struct Line<'a> {
 
 impl Session {
     /// A session, and what it sends first.
-    pub(super) fn new(channels: Vec<String>, token: Option<&Secret>) -> (Self, String) {
+    pub(crate) fn new(channels: Vec<String>, token: Option<&Secret>) -> (Self, String) {
         let token = token.map_or("", Secret::reveal);
         let connect = json!({ "id": CONNECT, "connect": { "token": token, "name": "fanfare-cli" } });
         let pending_by_command = (CONNECT + 1..).zip(channels).collect();
@@ -106,19 +106,19 @@ impl Session {
     }
 
     /// How long the node may say nothing at all.
-    pub(super) fn silence_max(&self) -> Option<Duration> {
+    pub(crate) fn silence_max(&self) -> Option<Duration> {
         match (self.is_connected, self.ping) {
             (false, _) => Some(PING_SLACK),
             (true, ping) => ping.map(|ping| ping + PING_SLACK),
         }
     }
 
-    pub(super) fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.is_connected
     }
 
     /// Takes one reply or push in.
-    pub(super) fn on_reply(&mut self, line: &str) -> Result<Step, Failure> {
+    pub(crate) fn on_reply(&mut self, line: &str) -> Result<Step, Failure> {
         let reply: Reply<'_> = serde_json::from_str(line).map_err(|error| {
             Failure::refused(format!(
                 "the node sent what is not the native protocol ({error}): does --url name it?"
@@ -136,6 +136,9 @@ impl Session {
     fn on_connected(&mut self, connected: &Connected) -> Step {
         self.is_connected = true;
         self.ping = (connected.ping > 0).then(|| Duration::from_secs(connected.ping));
+        if self.pending_by_command.is_empty() {
+            return Step::Nothing;
+        }
         let commands = self.pending_by_command.iter();
         let commands = commands
             .map(|(id, channel)| json!({ "id": id, "subscribe": { "channel": channel } }).to_string());
@@ -194,6 +197,13 @@ mod tests {
         let line = r#"{"channel":"a","data":{"z":1.50,"a":1},"info":{"user":"u","client":"c"},"offset":5}"#;
         check(&mut session, publication, Step::Print(line.to_owned()));
         check(&mut session, r#"{"push":{"channel":"a","join":{"info":{}}}}"#, Step::Nothing);
+    }
+
+    #[test]
+    fn a_session_whose_token_subscribes_has_nothing_to_send() {
+        let (mut session, _) = Session::new(Vec::new(), Some(&Secret::new("t")));
+        check(&mut session, r#"{"id":1,"connect":{"client":"c","subs":{"a":{}}}}"#, Step::Nothing);
+        assert!(session.is_connected());
     }
 
     #[test]

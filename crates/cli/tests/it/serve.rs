@@ -1,4 +1,4 @@
-//! `serve --dev`, with `publish`, `subscribe` and the demo page against it; and what keeps `serve` from
+//! `serve --dev`, with `publish`, `subscribe`, `probe` and the demo page against it; and what keeps `serve` from
 //! starting.
 
 use std::net::TcpListener;
@@ -62,6 +62,25 @@ fn the_printed_page_is_there() {
     assert!(policy.contains(&format!("connect-src {origin};")), "{policy}");
     let text = answer.body_mut().read_to_string().expect("text");
     assert!(text.contains(&format!("\"{origin}/connection/websocket\"")), "{text}");
+}
+
+#[test]
+fn a_probe_hears_itself_or_fails() {
+    let [node, other] = [(); 2].map(|()| Node::start_as(with_keys("serve --dev")));
+    let probe = |arguments: &str| {
+        with_keys(&format!("probe {arguments} --url {} --timeout 20s", node.clients))
+            .arg("--api")
+            .arg(node.api())
+    };
+    let out = probe("").finish().succeeded();
+    assert!(out.starts_with("{\"connect_ms\":") && out.contains("\"publish_to_arrival_ms\":"), "{out}");
+    probe("").env("FANFARE__API__KEY", "wrong").finish().failed(1, &["401"]);
+    probe("").env("FANFARE__TOKEN__HMAC_SECRET", "wrong").finish().failed(1, &["closed by the node: 3500 "]);
+    fanfare("probe").finish().failed(2, &["FANFARE__API__KEY"]);
+    fanfare("probe").env("FANFARE__API__KEY", "a-key").finish().failed(2, &["FANFARE__TOKEN__HMAC_SECRET"]);
+    // Two nodes without a Redis hear nothing of each other.
+    let split = format!("probe --timeout 2s --url {} --api {}", node.clients, other.api());
+    with_keys(&split).finish().failed(1, &["the publication did not come within --timeout"]);
 }
 
 #[test]
@@ -134,11 +153,17 @@ fn what_cannot_be_reached_is_told_apart_from_a_refusal() {
 
 impl Node {
     fn start() -> Self {
-        let process =
-            fanfare("serve --dev --workers 2 --public-address localhost:0 --internal-address 127.0.0.1:0")
-                .env("FANFARE__DRAIN__DELAY", "0")
-                .env("FANFARE__DRAIN__WINDOW", "0")
-                .start();
+        Self::start_as(fanfare("serve --dev"))
+    }
+
+    fn start_as(command: Run) -> Self {
+        let addresses = ["--workers=2", "--public-address=localhost:0", "--internal-address=127.0.0.1:0"];
+        let process = addresses
+            .into_iter()
+            .fold(command, Run::arg)
+            .env("FANFARE__DRAIN__DELAY", "0")
+            .env("FANFARE__DRAIN__WINDOW", "0")
+            .start();
         let clients = process.out.after("clients  ");
         let chat = process.out.after("chat     ");
         let token = process.out.after("token    ");

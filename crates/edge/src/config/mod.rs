@@ -13,6 +13,7 @@ mod origin;
 mod path;
 mod reference;
 mod rules;
+mod schema;
 mod secret_file;
 mod tracing;
 mod tree;
@@ -23,6 +24,7 @@ pub use loader::{Loaded, Loader};
 pub use origin::Origin;
 pub use path::SettingPath;
 pub use reference::reference_markdown;
+pub use schema::{secret_paths, secrets_schema, settings_schema};
 pub(crate) use tracing::Collector;
 pub use tracing::TracingConfig;
 pub use tree::{

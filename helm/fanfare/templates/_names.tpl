@@ -1,0 +1,62 @@
+{{/* Names and labels. */}}
+
+{{- define "fanfare.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Short enough for the longest suffix, "-dashboard-fleet". */}}
+{{- define "fanfare.fullname" -}}
+{{- $name := include "fanfare.name" . }}
+{{- $release := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $release .Values.fullnameOverride | trunc 47 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "fanfare.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
+app.kubernetes.io/part-of: fanfare
+{{ include "fanfare.selector" . }}
+{{- end }}
+
+{{/* What belongs to the release; `app.kubernetes.io/component` tells its parts apart. */}}
+{{- define "fanfare.selector" -}}
+app.kubernetes.io/name: {{ include "fanfare.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "fanfare.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "fanfare.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "fanfare.image" -}}
+{{- $tag := default .Chart.AppVersion .Values.image.tag }}
+{{- ternary (printf "%s@%s" .Values.image.repository $tag) (printf "%s:%s" .Values.image.repository $tag) (hasPrefix "sha256:" $tag) }}
+{{- end }}
+
+{{/* The Secret with the settings that are secret, if any are. */}}
+{{- define "fanfare.secret" -}}
+{{- if include "fanfare.secretNames" . }}
+{{- default (include "fanfare.fullname" .) .Values.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{/* Settings file and secrets in one volume, so that both change at once. */}}
+{{- define "fanfare.volume" -}}
+- name: settings
+  projected:
+    sources:
+      - configMap: {name: {{ include "fanfare.fullname" . }}}
+      {{- with include "fanfare.secret" . }}
+      - secret: {name: {{ . }}}
+      {{- end }}
+{{- end }}
+
+{{- define "fanfare.testLabels" -}}
+{{ include "fanfare.selector" . }}
+app.kubernetes.io/component: test
+{{- end }}
