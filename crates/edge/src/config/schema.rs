@@ -1,7 +1,7 @@
 //! The settings as JSON Schema, for whoever writes a tree of settings that is not the file itself, like the values of
 //! the Helm chart. Follows from what the loader accepts.
 
-use model::{ByteSize, Period};
+use model::{ByteSize, Period, Ratio};
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
@@ -98,6 +98,10 @@ fn setting(kind: &Kind) -> Value {
         }
         Kind::Text(Form::ByteSize) => {
             json!({ "type": ["string", "integer"], "pattern": pattern_of::<ByteSize>(), "minimum": 0 })
+        }
+        Kind::Text(Form::Ratio) => {
+            let text = json!({ "type": "string", "pattern": pattern_of::<Ratio>() });
+            json!({ "if": { "type": "number" }, "then": { "minimum": 0, "maximum": 1 }, "else": text })
         }
         Kind::Text(Form::Plain | Form::Address | Form::Network | Form::Origin) | Kind::Secret => {
             json!({ "type": "string" })
