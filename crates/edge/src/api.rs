@@ -29,11 +29,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use engine::Rules;
 use model::limits;
 use tokio::sync::Semaphore;
 
 use crate::config::{ApiConfig, ErrorMode};
 use crate::handle::Handle;
+use crate::live::Live;
 use crate::nodes::identity::NodeIdentity;
 use caller::Caller;
 use exchange::{Rejection, Sizes};
@@ -47,11 +49,31 @@ pub(crate) use tally::Tally;
 pub(crate) struct Api {
     handle: Handle,
     node: NodeIdentity,
-    keys: Keys,
+    access: Arc<Live<Access>>,
     error_mode: ErrorMode,
-    sizes: Sizes,
     slots: Semaphore,
     tally: Arc<Tally>,
+}
+
+/// Who may call, and how much a call may hold.
+#[derive(Debug)]
+pub(crate) struct Access {
+    keys: Keys,
+    sizes: Sizes,
+}
+
+impl Access {
+    pub(crate) fn new(config: &ApiConfig, rules: &Rules) -> Self {
+        Self { keys: Keys::new(config, rules), sizes: Sizes::new(config.publication_size.as_usize()) }
+    }
+
+    /// What a key may do, for tests to compare.
+    #[cfg(test)]
+    pub(crate) fn rights(&self, key: &str) -> Option<String> {
+        let request = axum::http::Request::builder().header("x-api-key", key);
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        self.keys.of(&head).map(|key| format!("{key:?}"))
+    }
 }
 
 /// What a path stands for.
@@ -63,26 +85,24 @@ enum Endpoint {
 }
 
 impl Api {
-    pub(crate) fn new(handle: Handle, config: &ApiConfig, node: NodeIdentity, tally: Arc<Tally>) -> Self {
-        let keys = Keys::new(config, handle.rules());
-        Self {
-            handle,
-            node,
-            keys,
-            error_mode: config.error_mode,
-            sizes: Sizes::new(config.publication_size.as_usize()),
-            slots: Semaphore::new(limits::API_REQUESTS_MAX),
-            tally,
-        }
+    pub(crate) fn new(
+        handle: Handle,
+        access: Arc<Live<Access>>,
+        error_mode: ErrorMode,
+        node: NodeIdentity,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self { handle, node, access, error_mode, slots: Semaphore::new(limits::API_REQUESTS_MAX), tally }
     }
 
     async fn answer(&self, endpoint: Endpoint, request: Request) -> Result<Response, Rejection> {
         let (head, body) = request.into_parts();
-        let key = self.keys.of(&head).ok_or(Rejection::Unauthorized)?;
+        let Access { keys, sizes } = &*self.access.now();
+        let key = keys.of(&head).ok_or(Rejection::Unauthorized)?;
         let _slot = self.slots.try_acquire().map_err(|_| Rejection::Busy)?;
-        let body = exchange::read(body, self.sizes.of(endpoint)).await?;
+        let body = exchange::read(body, sizes.of(endpoint)).await?;
         let room = AtomicUsize::new(limits::API_HISTORY_BYTES_MAX);
-        let caller = Caller { api: self, key, room: &room };
+        let caller = Caller { api: self, key, sizes, room: &room };
         let outcome = match endpoint {
             Endpoint::Method(method) => caller.call(method, &body).await,
             Endpoint::Batch => return caller.batch(&body).await.or_else(|fault| self.refuse(fault, &head)),
@@ -131,7 +151,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use axum::body::Body;
-    use engine::{Mailbox, NamespaceConfig, NodeRequest, Rules};
+    use engine::{Mailbox, NamespaceConfig, NodeRequest};
     use http_body_util::BodyExt;
     use model::{ClientId, Period, Secret};
     use transport::{Clock, WorkerLink};
@@ -199,12 +219,9 @@ mod tests {
         let roster = Arc::new(Roster::new(ClientId::new(1), false, Formats::new()));
         let handle = Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock, roster);
         let config = ApiConfig { key: Secret::new("key"), ..ApiConfig::default() };
-        Api::new(
-            handle,
-            &config,
-            NodeIdentity::new("a", &[], "1.2.3", clock.moment()),
-            Arc::new(Tally::new()),
-        )
+        let access = Arc::new(Live::new(Arc::new(Access::new(&config, &handle.rules()))));
+        let node = NodeIdentity::new("a", &[], "1.2.3", clock.moment());
+        Api::new(handle, access, ErrorMode::Default, node, Arc::new(Tally::new()))
     }
 
     async fn post(api: &Api, endpoint: Endpoint, body: &'static str) -> (u16, String) {

@@ -11,6 +11,7 @@ mod naive;
 mod outboxes;
 mod presence;
 mod protocol;
+mod reload;
 mod repair;
 mod slots;
 mod world;
