@@ -57,12 +57,17 @@ pub(crate) fn spawn(
 ) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
     let system = |cause| StartError::System { what: "the control thread", cause };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let hangups = {
+        let _context = runtime.enter();
+        // Before the node is ready: until then the signal ends the process.
+        Hangups::listen(control.mode).map_err(system)?
+    };
     let identity = control.identity();
     let router = control.router(broker.clone(), identity.clone());
     let fallback = listeners.is_none().then(|| fallback(router.clone(), runtime.handle().clone()));
     let listeners = listeners.unwrap_or_default();
     let body = move || {
-        let ended = runtime.block_on(control.run(identity, router, listeners, broker, stop));
+        let ended = runtime.block_on(control.run((identity, hangups), router, listeners, broker, stop));
         // A look at files on a disk that hangs is not waited for.
         runtime.shutdown_background();
         ended
@@ -92,14 +97,13 @@ impl Control {
 
     async fn run(
         self,
-        identity: NodeIdentity,
+        (identity, hangups): (NodeIdentity, Hangups),
         router: Router,
         listeners: Vec<TcpListener>,
         broker: BrokerLink,
         stop: Arc<Semaphore>,
     ) -> io::Result<()> {
         let stop = Stop::listen(stop, self.mode)?;
-        let hangups = Hangups::listen(self.mode)?;
         let handle = self.handle.clone();
         let mut internal = internal::Listeners::new(router, listeners)?;
         tokio::select! {

@@ -19,7 +19,6 @@ use crate::config::Config;
 use crate::control::{self, Control};
 use crate::handle::Handle;
 use crate::health::Health;
-use crate::live::Live;
 use crate::nodes::directives::Directives;
 use crate::nodes::roster::Roster;
 use crate::parts::{Fixed, Parts};
@@ -52,28 +51,22 @@ impl Edge {
         let public = addresses(plan.public.first());
         let internal = plan.internal.as_ref().map_or_else(|| public.clone(), |list| addresses(Some(list)));
         let broker = BrokerLink::new();
-        let Fixed { workers, .. } = plan.fixed;
-        let links: Arc<[WorkerLink]> = (0..workers).map(|_| WorkerLink::new()).collect();
+        let links: Arc<[WorkerLink]> = (0..plan.fixed.workers).map(|_| WorkerLink::new()).collect();
         let Parts { policy, admission, access, drain, .. } = plan.parts;
-        let (policy, connection_limit) = (Arc::new(policy), admission.connection_limit);
+        let policy = Arc::new(policy);
         let roster = Roster::new(composition.id, composition.broker.is_shared(), composition.formats);
         let (node, roster) = (Arc::clone(&broker.mailbox), Arc::new(roster));
         let rules = Arc::clone(&policy.rules);
         let handle = Handle::new(node, Arc::clone(&links), rules, plan.clock, roster);
         let directives = Directives::new();
-        let admission = Arc::new(Admission::new(admission, workers, plan.clock.moment()));
+        let admission = Arc::new(Admission::new(admission, plan.fixed.workers, plan.clock.moment()));
         let encoders = composition.encoders.clone();
 
         let control = Control {
             config: config.clone(),
             handle: handle.clone(),
             health: Health::new(handle.clone(), broker.clone()),
-            targets: Targets {
-                handle: handle.clone(),
-                admission: Arc::clone(&admission),
-                access: Arc::new(Live::new(Arc::new(access))),
-                drain: Live::new(Arc::new(drain)),
-            },
+            targets: Targets::new(&handle, &admission, access, drain),
             reload: Reload::new(composition.loaded, plan.fixed),
             encoders: encoders.clone(),
             mode: composition.mode,
@@ -88,13 +81,12 @@ impl Edge {
         let mut threads = vec![control];
         let workers = links.iter().map(|link| Arc::clone(&link.mailbox));
         let mailboxes = workers.chain([directives.mailbox(), handle.letters().mailbox()]).collect();
-        let broker_name = composition.broker.name();
-        let shared = encoders.clone();
+        let (broker_name, shared) = (composition.broker.name(), encoders.clone());
         let node: NodeMaker = Box::new(move |brokers, policy| {
             Node::new(brokers, policy, shared, mailboxes, RandomState::new())
         });
-        let own = Arc::clone(&policy);
-        threads.push(spawn_broker(broker.clone(), composition.broker, node, own, plan.clock)?);
+        let node = (node, Arc::clone(&policy));
+        threads.push(spawn_broker(broker.clone(), composition.broker, node, plan.clock)?);
         let (routes, fragments_max) = (composition.routes.into(), composition.fragments_max);
         let common = Common {
             broker: &broker,
@@ -107,16 +99,21 @@ impl Edge {
             fragments_max,
         };
         threads.extend(common.spawn_workers(plan.public, &encoders)?);
+        let edge = Self { public, internal, handle, stop, threads };
+        edge.tell_ready(&admission, broker_name, composition.version);
+        Ok(edge)
+    }
+
+    fn tell_ready(&self, admission: &Admission, broker: &str, version: &str) {
         tracing::info!(
-            public = %list(&public),
-            internal = %list(&internal),
-            workers = plan.fixed.workers,
-            connection_limit,
-            broker = broker_name,
-            version = composition.version,
+            public = %list(&self.public),
+            internal = %list(&self.internal),
+            workers = self.handle.workers().len(),
+            connection_limit = admission.connection_limit(),
+            broker,
+            version,
             "ready"
         );
-        Ok(Self { public, internal, handle, stop, threads })
     }
 
     /// Where clients connect.
@@ -216,13 +213,12 @@ impl Plan {
 fn spawn_broker(
     link: BrokerLink,
     source: BrokerSource,
-    node: NodeMaker,
-    policy: Arc<Policy>,
+    node: (NodeMaker, Arc<Policy>),
     clock: Clock,
 ) -> Result<JoinHandle<()>, StartError> {
     let system = |cause| StartError::System { what: "the broker thread", cause };
     let (started, begun) = std::sync::mpsc::sync_channel(1);
-    let body = move || link.run(source, (node, policy), clock, &started);
+    let body = move || link.run(source, node, clock, &started);
     let thread = threads::spawn("broker".to_owned(), body).map_err(system)?;
     match begun.recv() {
         Ok(Ok(())) => Ok(thread),

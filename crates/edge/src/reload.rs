@@ -148,6 +148,17 @@ impl Reload {
 }
 
 impl Targets {
+    pub(crate) fn new(
+        handle: &Handle,
+        admission: &Arc<Admission>,
+        access: Access,
+        drain: DrainConfig,
+    ) -> Self {
+        let (handle, admission) = (handle.clone(), Arc::clone(admission));
+        let (access, drain) = (Arc::new(Live::new(Arc::new(access))), Live::new(Arc::new(drain)));
+        Self { handle, admission, access, drain }
+    }
+
     /// Replaces everything; returns when all threads work with it.
     async fn take(&self, parts: Parts, change: &Change) {
         if change.applied.is_empty() {

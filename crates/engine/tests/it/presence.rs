@@ -17,7 +17,8 @@ use model::{ChannelName, ClientId, ClientInfo, Moment, Now, Refusal, WorkerId, l
 use protocol::Encoders;
 use tokio::sync::oneshot;
 
-use crate::world::{Setup, World, policy};
+use crate::reload::policy;
+use crate::world::{Setup, World};
 
 #[test]
 fn movements_count_as_deliveries_of_a_turn() {

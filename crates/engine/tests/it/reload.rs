@@ -1,8 +1,10 @@
 //! Settings that change under way: nobody leaves, nothing is lost, and no channel follows another's rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::NamespaceConfig;
+use auth::{Config, Verifier};
+use engine::{ClientConfig, NamespaceConfig, Policy, Rules};
 use model::{Epoch, Mark, Marks, Period, Position};
 
 use crate::kept::{NEWS, heard, name, publication, publish, publish_only, said, subscribed, world};
@@ -97,7 +99,7 @@ fn who_is_in_a_namespace_that_is_removed_stays_and_nobody_else_gets_in() {
     let (mut world, faults) = subscribed();
     let epoch = epoch(&mut world);
     publish_only(&mut world, "2");
-    world.change(|namespaces| drop(namespaces.remove("kept")));
+    world.change(|namespaces| namespaces.retain(|name, _| name != "kept"));
     world.settle();
     let late = world.connect(0);
     world.send(late, "2 subscribe kept:news");
@@ -188,4 +190,24 @@ fn kept() -> NamespaceConfig {
 
 fn wait_for_the_history(world: &mut World) {
     world.pass_for_all(2 * model::limits::REPAIR_PAUSE + Duration::from_millis(200));
+}
+
+/// What everybody may do by these rules.
+pub(crate) fn policy(rules: Arc<Rules>) -> Policy {
+    let client = ClientConfig {
+        insecure: true,
+        ping_interval: Period::seconds(0),
+        command_rate: 1_000_000,
+        command_burst: 1_000_000,
+        ..ClientConfig::default()
+    };
+    Policy {
+        client,
+        rules,
+        verifier: Verifier::new(&Config::default()).expect("no key is no fault"),
+        publication_bytes_max: 1 << 16,
+        outbox_bytes: 1 << 20,
+        outbox_bytes_total: 1 << 30,
+        lapses_per_tick: 2,
+    }
 }

@@ -5,12 +5,12 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::{Config, ServerGrant, Verifier};
+use auth::ServerGrant;
 use broker::{Broker, MemoryBroker, MemoryPresence, Presence, PublishTerms};
 use bytes::Bytes;
 use engine::{
-    ClientConfig, Flush, Mailbox, NamespaceConfig, Node, NodeCounters, NodeRequest, Order, Place, Policy,
-    Progress, PublishRequest, Publisher, Rules, Shard, ShardCounters, Target, WorkerMail, Written,
+    Flush, Mailbox, NamespaceConfig, Node, NodeCounters, NodeRequest, Order, Place, Policy, Progress,
+    PublishRequest, Publisher, Rules, Shard, ShardCounters, Target, WorkerMail, Written,
 };
 use model::{
     ChannelName, ClientId, CloseReason, Moment, Now, Payload, Period, Position, Publication, Refusal,
@@ -20,6 +20,7 @@ use protocol::{Encoders, Frame, FrameKind, Variant};
 use tokio::sync::oneshot::{self, Receiver};
 
 use crate::protocol::{Lines, Words};
+use crate::reload::policy;
 
 /// What a test chooses about its world.
 pub(crate) struct Setup {
@@ -75,26 +76,6 @@ struct Client {
     received: Vec<u8>,
     is_stalled: bool,
     is_gone: bool,
-}
-
-/// What everybody may do by these rules.
-pub(crate) fn policy(rules: Arc<Rules>) -> Policy {
-    let client = ClientConfig {
-        insecure: true,
-        ping_interval: Period::seconds(0),
-        command_rate: 1_000_000,
-        command_burst: 1_000_000,
-        ..ClientConfig::default()
-    };
-    Policy {
-        client,
-        rules,
-        verifier: Verifier::new(&Config::default()).expect("no key is no fault"),
-        publication_bytes_max: 1 << 16,
-        outbox_bytes: 1 << 20,
-        outbox_bytes_total: 1 << 30,
-        lapses_per_tick: 2,
-    }
 }
 
 impl World {
