@@ -117,8 +117,7 @@ fn settings_that_cannot_be_used_change_nothing_and_are_told_by_line() {
 fn limits_origins_keys_and_the_level_of_the_log_are_taken_on() {
     let node = Node::start("limits", "[namespaces.chat]\nclient_subscribe = true\n");
     let origin = "Origin: https://example.com\r\n";
-    let from_page =
-        |headers: &str| Client::request(node.public(), edge::NATIVE_PATH, headers).expect("an answer").1;
+    let from_page = || Client::request(node.public(), edge::NATIVE_PATH, origin).expect("an answer");
     let mut alice = node.connect(OLD).expect("welcome");
     assert!(from_page().1.starts_with("HTTP/1.1 403 "));
     let large = format!("\"{}\"", "x".repeat(6000));
