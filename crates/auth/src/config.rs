@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Which tokens are believed. Without any key, every token is turned down.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-reload" = true))]
 pub struct Config {
     /// The secret that tokens are signed with under HS256, HS384 or HS512, as the bytes of this text. At least 32
     /// random bytes, for example from `openssl rand -hex 32`; a shorter one is warned about at each start.

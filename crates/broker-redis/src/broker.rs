@@ -32,8 +32,8 @@ pub struct Surroundings {
     pub unix_micros: Box<dyn Fn(Moment) -> u64>,
     /// The node's own name, which its publications carry.
     pub origin: String,
-    /// Largest payload that is handed on.
-    pub publication_bytes_max: usize,
+    /// Largest payload that is handed on; asked each time, for settings change.
+    pub publication_bytes_max: Box<dyn Fn() -> usize>,
     /// Which versions of the envelope the node reads, and which it writes.
     pub envelope: FormatVersion,
     /// What is loaded into Redis, unless there is one with the same or a higher number.

@@ -54,7 +54,7 @@ pub(crate) struct Terms {
     /// The node's own name.
     pub(crate) origin: String,
     /// Largest payload that is taken.
-    pub(crate) payload_bytes_max: usize,
+    pub(crate) payload_bytes_max: Box<dyn Fn() -> usize>,
     /// Absent: nothing is signed, and signatures are not looked at.
     pub(crate) signing: Option<Signing>,
 }
@@ -63,7 +63,7 @@ impl Terms {
     /// Largest payload that is taken from a channel: what nodes tell each other is no publisher's business.
     fn payload_bytes_max(&self, channel: &ChannelName) -> usize {
         let least = if channel.is_internal() { NODE_LETTER_BYTES_MAX } else { 0 };
-        self.payload_bytes_max.max(least)
+        (self.payload_bytes_max)().max(least)
     }
 }
 

@@ -163,7 +163,7 @@ impl Request {
     ) -> Option<Answer> {
         let event = match (&self.task, reply) {
             (Task::Visit(visit), reply) => {
-                return visit.answer(ticket, reply, terms.payload_bytes_max, malformed).map(Answer::from);
+                return visit.answer(ticket, reply, (terms.payload_bytes_max)(), malformed).map(Answer::from);
             }
             (Task::Publish { .. }, Value::Int(_)) => BrokerEvent::Published { ticket, outcome: Ok(None) },
             (Task::PublishOnTerms { .. }, Value::Array(parts)) => {

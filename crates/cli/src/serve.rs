@@ -18,7 +18,10 @@ pub(crate) fn run(flags: &NodeFlags) -> Result<(), Failure> {
 
 fn serve(loaded: &Loaded, is_development: bool) -> Result<(), Failure> {
     let mode = if is_development { Mode::Development } else { Mode::Production };
-    let edge = Edge::start(&loaded.config, Composition::new(&loaded.config, mode, VERSION))?;
+    let edge = Edge::start(
+        &loaded.config,
+        Composition::new(&loaded.config, mode, VERSION).with_reload(loaded.clone()),
+    )?;
     if is_development {
         let now = text::unix_time();
         text::print(&development::welcome(loaded, edge.public_addresses(), edge.internal_addresses(), now)?)?;

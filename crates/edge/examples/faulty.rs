@@ -1,7 +1,7 @@
 //! A node with faults on request, for tests that look at a process from outside. Publishing to the channel
 //! `panic` makes its broker panic, to `hang` holds it up; the native protocol at `/panicky` panics as its type
 //! says; with the argument `panicky-log`, so does whoever logs that the node drains: the control thread. Takes
-//! its settings from the environment; where they name a Redis, the broker is the one over it.
+//! its settings from the environment and from the file that its argument names; where they name a Redis, the broker is the one over it.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use testkit::{FaultyBroker, FaultyProtocol};
 struct PanickyLog;
 
 fn main() {
-    let loaded = Loader::new().environment(std::env::vars_os()).load();
-    let config = loaded.expect("settings").config;
+    let file = std::env::args_os().nth(1).filter(|argument| argument != "panicky-log").map(Into::into);
+    let loaded = Loader::new().file(file).environment(std::env::vars_os()).load().expect("settings");
+    let config = loaded.config.clone();
     if std::env::args().any(|argument| argument == "panicky-log") {
         tracing_subscriber::fmt().with_target(false).with_ansi(false).with_writer(|| PanickyLog).init();
     } else {
@@ -26,6 +27,7 @@ fn main() {
     if !config.redis.is_on() {
         composition = composition.with_broker("faulty", Box::new(FaultyBroker::default()));
     }
+    let composition = composition.with_reload(loaded);
     Edge::start(&config, composition).expect("a node").wait();
     edge::log::flush();
 }

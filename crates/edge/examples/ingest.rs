@@ -91,7 +91,7 @@ impl Bench {
                 wake: Arc::new(move || waker.notify_one()),
                 unix_micros: Box::new(move |moment| clock.unix_micros(moment)),
                 origin: "ingest".to_owned(),
-                publication_bytes_max: 64 << 10,
+                publication_bytes_max: Box::new(|| 64 << 10),
                 envelope: FormatVersion::of_envelope(),
                 library: Library::current(),
                 accepts_unsigned: Box::new(|_| true),
@@ -104,27 +104,27 @@ impl Bench {
         let client =
             ClientConfig { insecure: true, ping_interval: Period::seconds(0), ..ClientConfig::default() };
         let channels = NamespaceConfig { client_subscribe: true, ..NamespaceConfig::default() };
-        let rules = Rules::new(&channels, &BTreeMap::new(), true);
         let dice = RandomState::new();
         let (requests, mailbox) = (mailbox(), mailbox());
+        let policy = Arc::new(Policy {
+            client,
+            rules: Arc::new(Rules::new(&channels, &BTreeMap::new(), true)),
+            verifier: Verifier::new(&Config::default()).expect("no key is no fault"),
+            publication_bytes_max: 1 << 18,
+            outbox_bytes: 1 << 20,
+            lapses_per_tick: 50,
+            outbox_bytes_total: 1 << 30,
+        });
         let node = Node::new(
             (Box::new(broker), Box::new(presence)),
-            rules.clone(),
+            Arc::clone(&policy),
             encoders.clone(),
             vec![Arc::clone(&mailbox)],
             dice.clone(),
         );
-        let policy = Policy {
-            client,
-            rules,
-            verifier: Verifier::new(&Config::default()).expect("no key is no fault"),
-            outbox_bytes: 1 << 20,
-            lapses_per_tick: 50,
-            outbox_bytes_total: 1 << 30,
-        };
         let place =
             Place { worker: WorkerId(0), mailbox, node: Arc::clone(&requests), encoders, dice, tracer: None };
-        let shard = Shard::new(place, Arc::new(policy), clock.now());
+        let shard = Shard::new(place, policy, clock.now());
         let mut bench = Self { node, requests, shard, view, clock, wake, sent_bytes: 0 };
         (0..CHANNELS).for_each(|nth| bench.subscribe(variant, nth));
         bench

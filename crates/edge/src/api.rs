@@ -30,12 +30,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use engine::Tracer;
+use engine::{Rules, Tracer};
 use model::limits;
 use tokio::sync::Semaphore;
 
 use crate::config::{ApiConfig, ErrorMode};
 use crate::handle::Handle;
+use crate::live::Live;
 use crate::nodes::identity::NodeIdentity;
 use caller::Caller;
 use exchange::{Rejection, Sizes};
@@ -50,12 +51,32 @@ pub(crate) use tally::Tally;
 pub(crate) struct Api {
     handle: Handle,
     node: NodeIdentity,
-    keys: Keys,
+    access: Arc<Live<Access>>,
     error_mode: ErrorMode,
-    sizes: Sizes,
     slots: Semaphore,
     tally: Arc<Tally>,
     tracer: Option<Arc<Tracer>>,
+}
+
+/// Who may call, and how much a call may hold.
+#[derive(Debug)]
+pub(crate) struct Access {
+    keys: Keys,
+    sizes: Sizes,
+}
+
+impl Access {
+    pub(crate) fn new(config: &ApiConfig, rules: &Rules) -> Self {
+        Self { keys: Keys::new(config, rules), sizes: Sizes::new(config.publication_size.as_usize()) }
+    }
+
+    /// What a key may do, for tests to compare.
+    #[cfg(test)]
+    pub(crate) fn rights(&self, key: &str) -> Option<String> {
+        let request = axum::http::Request::builder().header("x-api-key", key);
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        self.keys.of(&head).map(|key| format!("{key:?}"))
+    }
 }
 
 /// What a path stands for.
@@ -69,32 +90,25 @@ enum Endpoint {
 impl Api {
     pub(crate) fn new(
         handle: Handle,
-        config: &ApiConfig,
+        access: Arc<Live<Access>>,
+        error_mode: ErrorMode,
         node: NodeIdentity,
         tally: Arc<Tally>,
         tracer: Option<Arc<Tracer>>,
     ) -> Self {
-        let keys = Keys::new(config, handle.rules());
-        Self {
-            handle,
-            node,
-            keys,
-            error_mode: config.error_mode,
-            sizes: Sizes::new(config.publication_size.as_usize()),
-            slots: Semaphore::new(limits::API_REQUESTS_MAX),
-            tally,
-            tracer,
-        }
+        let slots = Semaphore::new(limits::API_REQUESTS_MAX);
+        Self { handle, node, access, error_mode, slots, tally, tracer }
     }
 
     async fn answer(&self, endpoint: Endpoint, request: Request) -> Result<Response, Rejection> {
         let (head, body) = request.into_parts();
-        let key = self.keys.of(&head).ok_or(Rejection::Unauthorized)?;
+        let access = self.access.now();
+        let key = access.keys.of(&head).ok_or(Rejection::Unauthorized)?;
         let now = || self.handle.clock().moment();
         let Some(span) = RequestSpan::begin(self.tracer.as_ref(), endpoint, &head.headers, now()) else {
-            return self.carry_out(endpoint, &head, body, key, None).await.1;
+            return self.carry_out(endpoint, &head, body, (&access.sizes, key), None).await.1;
         };
-        let (code, response) = self.carry_out(endpoint, &head, body, key, Some(&span)).await;
+        let (code, response) = self.carry_out(endpoint, &head, body, (&access.sizes, key), Some(&span)).await;
         let response = response.unwrap_or_else(IntoResponse::into_response);
         span.end(response.status(), code, now());
         Ok(response)
@@ -106,18 +120,18 @@ impl Api {
         endpoint: Endpoint,
         head: &Parts,
         body: Body,
-        key: &Key,
+        (sizes, key): (&Sizes, &Key),
         span: Option<&RequestSpan>,
     ) -> (Option<u16>, Result<Response, Rejection>) {
         let Ok(_slot) = self.slots.try_acquire() else {
             return (None, Err(Rejection::Busy));
         };
-        let body = match exchange::read(body, self.sizes.of(endpoint)).await {
+        let body = match exchange::read(body, sizes.of(endpoint)).await {
             Ok(body) => body,
             Err(rejection) => return (None, Err(rejection)),
         };
         let room = AtomicUsize::new(limits::API_HISTORY_BYTES_MAX);
-        let caller = Caller { api: self, key, room: &room, span };
+        let caller = Caller { api: self, key, sizes, room: &room, span };
         let outcome = match endpoint {
             Endpoint::Method(method) => caller.call(method, &body).await,
             Endpoint::Batch => {
@@ -167,7 +181,7 @@ async fn document() -> Response {
 mod tests {
     use std::collections::BTreeMap;
 
-    use engine::{Mailbox, NamespaceConfig, NodeRequest, Rules};
+    use engine::{Mailbox, NamespaceConfig, NodeRequest};
     use http_body_util::BodyExt;
     use model::{ClientId, Period, Secret};
     use transport::{Clock, WorkerLink};
@@ -235,13 +249,9 @@ mod tests {
         let roster = Arc::new(Roster::new(ClientId::new(1), false, Formats::new()));
         let handle = Handle::new(Arc::new(mailbox), Arc::new([WorkerLink::new()]), rules, clock, roster);
         let config = ApiConfig { key: Secret::new("key"), ..ApiConfig::default() };
-        Api::new(
-            handle,
-            &config,
-            NodeIdentity::new("a", &[], "1.2.3", clock.moment()),
-            Arc::new(Tally::new()),
-            None,
-        )
+        let access = Arc::new(Live::new(Arc::new(Access::new(&config, &handle.rules()))));
+        let node = NodeIdentity::new("a", &[], "1.2.3", clock.moment());
+        Api::new(handle, access, ErrorMode::Default, node, Arc::new(Tally::new()), None)
     }
 
     async fn post(api: &Api, endpoint: Endpoint, body: &'static str) -> (u16, String) {

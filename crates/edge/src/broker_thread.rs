@@ -1,7 +1,9 @@
 //! The broker thread: the loop that owns the sequencer, with the broker behind it, and how others reach it. It
 //! sleeps until somebody asks something or the broker has something to say.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,8 +14,8 @@ use broker::{Broker, MemoryPresence, Presence};
 use broker_redis::{
     FormatVersion, Library, RedisBroker, RedisConfig, RedisCounters, RedisHealth, RedisView, Surroundings,
 };
-use engine::{Mailbox, Node, NodeRequest};
-use model::{ChannelName, Moment, limits};
+use engine::{Mailbox, Node, NodeRequest, Policy};
+use model::{Moment, limits};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -34,14 +36,12 @@ pub(crate) struct RedisPlan {
     pub(crate) config: RedisConfig,
     /// The node's own name.
     pub(crate) origin: String,
-    pub(crate) publication_bytes_max: usize,
     pub(crate) envelope: FormatVersion,
     pub(crate) library: Library,
-    pub(crate) accepts_unsigned: Box<dyn Fn(&ChannelName) -> bool + Send>,
 }
 
 /// Puts the sequencer together in its thread.
-pub(crate) type NodeMaker = Box<dyn FnOnce((Box<dyn Broker>, Box<dyn Presence>)) -> Node + Send>;
+pub(crate) type NodeMaker = Box<dyn FnOnce((Box<dyn Broker>, Box<dyn Presence>), Arc<Policy>) -> Node + Send>;
 
 /// How other threads reach the broker thread.
 #[derive(Clone)]
@@ -136,7 +136,7 @@ impl BrokerLink {
     pub(crate) fn run(
         &self,
         source: BrokerSource,
-        node: NodeMaker,
+        (node, policy): (NodeMaker, Arc<Policy>),
         clock: Clock,
         started: &SyncSender<Result<(), StartError>>,
     ) -> io::Result<()> {
@@ -147,12 +147,12 @@ impl BrokerLink {
                 // Whoever waited for it may have given up.
                 started.send(Ok(())).ok();
                 let presence = Box::new(MemoryPresence::new());
-                self.serve_embedded(node((broker, presence)), clock);
+                self.serve_embedded(node((broker, presence), policy), clock);
                 Ok(())
             }
             BrokerSource::Redis(plan) => {
                 let runtime = LocalRuntime::new()?;
-                runtime.block_on(self.serve_redis(*plan, node, clock, started));
+                runtime.block_on(self.serve_redis(*plan, (node, policy), clock, started));
                 Ok(())
             }
         }
@@ -175,19 +175,24 @@ impl BrokerLink {
     async fn serve_redis(
         &self,
         plan: RedisPlan,
-        node: NodeMaker,
+        (node, policy): (NodeMaker, Arc<Policy>),
         clock: Clock,
         started: &SyncSender<Result<(), StartError>>,
     ) {
+        let allowed = Rc::new(RefCell::new(Arc::clone(&policy)));
+        let (for_size, for_channels) = (Rc::clone(&allowed), Rc::clone(&allowed));
         let waker = Arc::clone(&self.waker);
         let surroundings = Surroundings {
             wake: Arc::new(move || waker.wake()),
             unix_micros: Box::new(move |moment| clock.unix_micros(moment)),
             origin: plan.origin,
-            publication_bytes_max: plan.publication_bytes_max,
+            publication_bytes_max: Box::new(move || for_size.borrow().publication_bytes_max),
             envelope: plan.envelope,
             library: plan.library,
-            accepts_unsigned: plan.accepts_unsigned,
+            accepts_unsigned: Box::new(move |channel| {
+                let rules = &for_channels.borrow().rules;
+                rules.known(channel).is_some_and(|namespace| rules.takes_unsigned(namespace))
+            }),
         };
         let broker = match RedisBroker::start(&plan.config, surroundings) {
             Ok(broker) => broker,
@@ -200,12 +205,15 @@ impl BrokerLink {
         self.report(&view);
         started.send(Ok(())).ok();
         let presence = broker.presence();
-        let mut node = node((Box::new(broker), Box::new(presence)));
+        let mut node = node((Box::new(broker), Box::new(presence)), policy);
         let mut ticker = tokio::time::interval(Moment::TICK);
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopping_since = None;
         loop {
             node.on_requests(&self.mailbox, clock.now());
+            if !Arc::ptr_eq(&allowed.borrow(), node.policy()) {
+                allowed.replace(Arc::clone(node.policy()));
+            }
             let now = clock.moment();
             self.pulse.beat(now);
             if self.stop.load(Ordering::Acquire) && self.mailbox.waiting().entries == 0 {

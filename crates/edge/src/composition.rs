@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use broker::{Broker, MemoryBroker};
 use broker_redis::{FormatVersion, Library, library};
-use engine::Rules;
-use model::{ChannelName, ClientId, limits};
+use model::{ClientId, limits};
 use protocol::{Encoders, Protocol, Variant};
 use protocol_centrifugal::CentrifugalJson;
-use transport::{InboundLimits, Route, WebSocketFraming};
+use transport::{Route, WebSocketFraming};
 
 use crate::broker_thread::{BrokerSource, RedisPlan};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::nodes::roster::Formats;
 
 /// Where the native protocol is spoken.
@@ -27,7 +26,10 @@ pub struct Composition {
     /// What the node is called by itself and others; differs between nodes, and between two runs of one.
     pub(crate) id: ClientId,
     pub(crate) formats: Formats,
-    pub(crate) inbound: InboundLimits,
+    /// Fragments of one message that a client sends.
+    pub(crate) fragments_max: usize,
+    /// Where the settings come from, if they are to be read again.
+    pub(crate) loaded: Option<Loaded>,
     pub(crate) mode: Mode,
     /// The version that operators see.
     pub(crate) version: &'static str,
@@ -53,14 +55,14 @@ impl Composition {
         let dice = RandomState::new();
         let id = ClientId::new((u128::from(dice.hash_one(1)) << 64) | u128::from(dice.hash_one(2)));
         let formats = Formats::new();
-        let message_bytes = config.client.publication_size.as_usize() + limits::MESSAGE_OVERHEAD_BYTES;
         Self {
             encoders,
             routes: vec![native],
             broker: broker(config, id, &formats),
             id,
             formats,
-            inbound: InboundLimits { message_bytes, fragments: limits::FRAGMENTS_PER_MESSAGE_MAX },
+            fragments_max: limits::FRAGMENTS_PER_MESSAGE_MAX,
+            loaded: None,
             mode,
             version,
         }
@@ -105,10 +107,17 @@ impl Composition {
         ahead
     }
 
-    /// Takes messages of other bounds than the settings imply.
+    /// Takes messages of more fragments.
     #[must_use]
-    pub fn with_inbound(mut self, inbound: InboundLimits) -> Self {
-        self.inbound = inbound;
+    pub fn with_fragments(mut self, fragments_max: usize) -> Self {
+        self.fragments_max = fragments_max;
+        self
+    }
+
+    /// Reads the settings again on SIGHUP and when their files change. They are those that the node starts with.
+    #[must_use]
+    pub fn with_reload(mut self, loaded: Loaded) -> Self {
+        self.loaded = Some(loaded);
         self
     }
 }
@@ -118,15 +127,10 @@ fn broker(config: &Config, id: ClientId, formats: &Formats) -> BrokerSource {
     if !config.redis.is_on() {
         return BrokerSource::Embedded("memory", Box::new(MemoryBroker::new(dice.hash_one(0) as u32)));
     }
-    let rules = Rules::new(&config.channels, &config.namespaces, false);
-    let accepts_unsigned =
-        move |channel: &ChannelName| rules.of(channel).is_ok_and(|namespace| rules.takes_unsigned(namespace));
     BrokerSource::Redis(Box::new(RedisPlan {
         config: config.redis.clone(),
         origin: id.to_string(),
         envelope: formats.envelope.clone(),
         library: Library::current(),
-        accepts_unsigned: Box::new(accepts_unsigned),
-        publication_bytes_max: config.api.publication_size.max(config.client.publication_size).as_usize(),
     }))
 }

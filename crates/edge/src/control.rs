@@ -16,7 +16,7 @@ use model::Moment;
 use protocol::Encoders;
 use tokio::runtime::{Builder, Handle as RuntimeHandle};
 use tokio::sync::Semaphore;
-use transport::{Admission, Fallback};
+use transport::Fallback;
 
 use crate::api::{self, Api, Tally};
 use crate::broker_thread::BrokerLink;
@@ -27,6 +27,7 @@ use crate::health::Health;
 use crate::nodes::directives::Directives;
 use crate::nodes::identity::NodeIdentity;
 use crate::nodes::roster;
+use crate::reload::{Hangups, Reload, Targets};
 use crate::spans::Spans;
 use crate::start_error::StartError;
 use crate::stop::Stop;
@@ -38,7 +39,8 @@ pub(crate) struct Control {
     pub(crate) config: Config,
     pub(crate) handle: Handle,
     pub(crate) health: Health,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) targets: Targets,
+    pub(crate) reload: Reload,
     pub(crate) encoders: Encoders,
     pub(crate) mode: Mode,
     pub(crate) version: &'static str,
@@ -57,11 +59,21 @@ pub(crate) fn spawn(
 ) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
     let system = |cause| StartError::System { what: "the control thread", cause };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let hangups = {
+        let _context = runtime.enter();
+        // Before the node is ready: until then the signal ends the process.
+        Hangups::listen(control.mode).map_err(system)?
+    };
     let identity = control.identity();
     let router = control.router(broker.clone(), identity.clone());
     let fallback = listeners.is_none().then(|| fallback(router.clone(), runtime.handle().clone()));
     let listeners = listeners.unwrap_or_default();
-    let body = move || runtime.block_on(control.run(identity, router, listeners, broker, stop));
+    let body = move || {
+        let ended = runtime.block_on(control.run((identity, hangups), router, listeners, broker, stop));
+        // A look at files on a disk that hangs is not waited for.
+        runtime.shutdown_background();
+        ended
+    };
     let thread = threads::spawn("control".to_owned(), body).map_err(system)?;
     Ok((fallback, thread))
 }
@@ -70,8 +82,9 @@ impl Control {
     fn router(&self, broker: BrokerLink, identity: NodeIdentity) -> Router {
         let tally = Arc::new(Tally::new());
         let metrics = metrics::Scrape::new(self, Arc::clone(&tally), broker);
-        let api =
-            Api::new(self.handle.clone(), &self.config.api, identity, tally, self.spans.tracer().cloned());
+        let (access, error_mode) = (Arc::clone(&self.targets.access), self.config.api.error_mode);
+        let tracer = self.spans.tracer().cloned();
+        let api = Api::new(self.handle.clone(), access, error_mode, identity, tally, tracer);
         let mut router =
             Router::new().merge(self.health.clone().router()).merge(metrics.router()).merge(api::router(api));
         if self.config.console.enabled {
@@ -90,7 +103,7 @@ impl Control {
 
     async fn run(
         self,
-        identity: NodeIdentity,
+        (identity, hangups): (NodeIdentity, Hangups),
         router: Router,
         listeners: Vec<TcpListener>,
         broker: BrokerLink,
@@ -107,6 +120,7 @@ impl Control {
             never = self.directives.carry_out(&handle) => match never {},
             never = handle.letters().exchange(&handle) => match never {},
             never = roster::keep(&handle, &identity) => match never {},
+            never = self.reload.keep(hangups, &self.targets) => match never {},
         }
         roster::leave(&handle);
         for worker in self.handle.workers() {
@@ -124,10 +138,11 @@ impl Control {
     /// Serves until the node is told to end, and then until its clients are gone or its time is up.
     async fn live_and_drain(&self, mut stop: Stop) {
         stop.told().await;
+        let terms = self.targets.drain.now();
         tracing::info!("draining: {} to go", self.handle.count().await.connections);
         tokio::select! {
             () = stop.told() => tracing::warn!("told to end a second time: closing at once"),
-            () = drain::run(&self.handle, &self.health, &self.config.drain) => {}
+            () = drain::run(&self.handle, &self.health, &terms) => {}
         }
     }
 

@@ -5,14 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use auth::Verifier;
 use engine::{Node, Place, Policy, Rules, Tracer};
 use model::WorkerId;
 use protocol::Encoders;
 use tokio::sync::Semaphore;
 use transport::{
-    Admission, AdmissionRules, Clock, Fallback, InboundLimits, Route, WorkerLink, WorkerSetup, cpu_quota,
-    memory_limit, raise_descriptor_limit, run_worker,
+    Admission, Clock, Fallback, Route, WorkerLink, WorkerSetup, cpu_quota, raise_descriptor_limit, run_worker,
 };
 
 use crate::broker_thread::{BrokerLink, BrokerSource, NodeMaker};
@@ -23,6 +21,8 @@ use crate::handle::Handle;
 use crate::health::Health;
 use crate::nodes::directives::Directives;
 use crate::nodes::roster::Roster;
+use crate::parts::{Fixed, Parts};
+use crate::reload::{Reload, Targets};
 use crate::spans::{Exporter, Identity, Spans};
 use crate::start_error::StartError;
 use crate::threads;
@@ -40,9 +40,8 @@ pub struct Edge {
 /// What is decided before the first thread starts.
 struct Plan {
     clock: Clock,
-    workers: u16,
-    connection_limit: u32,
-    policy: Arc<Policy>,
+    fixed: Fixed,
+    parts: Parts,
     public: Vec<Vec<TcpListener>>,
     internal: Option<Vec<TcpListener>>,
 }
@@ -50,22 +49,25 @@ struct Plan {
 impl Edge {
     /// Starts a node. Every fault that an operator can mend is found before a client is let in.
     pub fn start(config: &Config, composition: Composition) -> Result<Self, StartError> {
-        let mut plan = Plan::new(config)?;
+        let mut plan = Plan::new(config, composition.mode)?;
         let public = addresses(plan.public.first());
         let internal = plan.internal.as_ref().map_or_else(|| public.clone(), |list| addresses(Some(list)));
         let broker = BrokerLink::new();
-        let links: Arc<[WorkerLink]> = (0..plan.workers).map(|_| WorkerLink::new()).collect();
-        let rules = Arc::new(plan.policy.rules.clone());
+        let links: Arc<[WorkerLink]> = (0..plan.fixed.workers).map(|_| WorkerLink::new()).collect();
+        let Parts { policy, admission, access, drain, .. } = plan.parts;
+        let policy = Arc::new(policy);
         let roster = Roster::new(composition.id, composition.broker.is_shared(), composition.formats);
         let (node, roster) = (Arc::clone(&broker.mailbox), Arc::new(roster));
+        let rules = Arc::clone(&policy.rules);
         let handle = Handle::new(node, Arc::clone(&links), rules, plan.clock, roster);
         let directives = Directives::new();
-        let admission = Arc::new(plan.admission(config, composition.mode));
+        let admission = Arc::new(Admission::new(admission, plan.fixed.workers, plan.clock.moment()));
         let encoders = composition.encoders.clone();
+        let names = handle.clone();
         let identity = Identity {
             uid: composition.id.to_string(),
             version: composition.version,
-            namespaces: plan.policy.rules.names().to_vec(),
+            namespaces: Box::new(move |namespace| names.rules().name(namespace).to_owned()),
         };
         let (spans, exporter) = Spans::start(&config.tracing, identity, plan.clock)?;
 
@@ -73,7 +75,8 @@ impl Edge {
             config: config.clone(),
             handle: handle.clone(),
             health: Health::new(handle.clone(), broker.clone()),
-            admission: Arc::clone(&admission),
+            targets: Targets::new(&handle, &admission, access, drain),
+            reload: Reload::new(composition.loaded, plan.fixed),
             encoders: encoders.clone(),
             mode: composition.mode,
             version: composition.version,
@@ -88,31 +91,42 @@ impl Edge {
         let mut threads = vec![control];
         let workers = links.iter().map(|link| Arc::clone(&link.mailbox));
         let mailboxes = workers.chain([directives.mailbox(), handle.letters().mailbox()]).collect();
-        let broker_name = composition.broker.name();
-        let (rules, shared) = (plan.policy.rules.clone(), encoders.clone());
+        let (broker_name, shared) = (composition.broker.name(), encoders.clone());
         let tracer = spans.tracer().cloned();
         let traced = tracer.clone();
-        let node: NodeMaker = Box::new(move |brokers| {
-            Node::new(brokers, rules, shared, mailboxes, RandomState::new()).traced(traced)
+        let node: NodeMaker = Box::new(move |brokers, policy| {
+            Node::new(brokers, policy, shared, mailboxes, RandomState::new()).traced(traced)
         });
+        let node = (node, Arc::clone(&policy));
         threads.push(spawn_broker(broker.clone(), composition.broker, node, plan.clock)?);
-        let common = Common { broker: &broker, links: &links, admission: &admission, fallback, tracer };
-        threads.extend(common.spawn_workers(
-            &mut plan,
-            composition.routes,
-            &encoders,
-            composition.inbound,
-        )?);
+        let (routes, fragments_max) = (composition.routes.into(), composition.fragments_max);
+        let common = Common {
+            broker: &broker,
+            links: &links,
+            admission: &admission,
+            fallback,
+            policy,
+            clock: plan.clock,
+            routes,
+            fragments_max,
+            tracer,
+        };
+        threads.extend(common.spawn_workers(plan.public, &encoders)?);
+        let edge = Self { public, internal, handle, stop, threads, exporter };
+        edge.tell_ready(&admission, broker_name, composition.version);
+        Ok(edge)
+    }
+
+    fn tell_ready(&self, admission: &Admission, broker: &str, version: &str) {
         tracing::info!(
-            public = %list(&public),
-            internal = %list(&internal),
-            workers = plan.workers,
-            connection_limit = plan.connection_limit,
-            broker = broker_name,
-            version = composition.version,
+            public = %list(&self.public),
+            internal = %list(&self.internal),
+            workers = self.handle.workers().len(),
+            connection_limit = admission.connection_limit(),
+            broker,
+            version,
             "ready"
         );
-        Ok(Self { public, internal, handle, stop, threads, exporter })
     }
 
     /// Where clients connect.
@@ -154,18 +168,19 @@ struct Common<'a> {
     admission: &'a Arc<Admission>,
     fallback: Option<Fallback>,
     tracer: Option<Arc<Tracer>>,
+    policy: Arc<Policy>,
+    clock: Clock,
+    routes: Arc<[Route]>,
+    fragments_max: usize,
 }
 
 impl Common<'_> {
     fn spawn_workers(
         &self,
-        plan: &mut Plan,
-        routes: Vec<Route>,
+        listeners: Vec<Vec<TcpListener>>,
         encoders: &Encoders,
-        inbound: InboundLimits,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
-        let routes: Arc<[Route]> = routes.into();
-        let lists = std::mem::take(&mut plan.public).into_iter().enumerate();
+        let lists = listeners.into_iter().enumerate();
         lists
             .map(|(index, listeners)| {
                 let worker = WorkerId(index as u16);
@@ -176,13 +191,13 @@ impl Common<'_> {
                 let tracer = self.tracer.clone();
                 let setup = WorkerSetup {
                     place: Place { worker, mailbox, node, encoders, dice, tracer },
-                    policy: Arc::clone(&plan.policy),
-                    clock: plan.clock,
+                    policy: Arc::clone(&self.policy),
+                    clock: self.clock,
                     listeners,
-                    routes: Arc::clone(&routes),
+                    routes: Arc::clone(&self.routes),
                     admission: Arc::clone(self.admission),
                     fallback: self.fallback.clone(),
-                    inbound,
+                    fragments_max: self.fragments_max,
                     workers: Arc::clone(self.links),
                 };
                 spawn_worker(setup, index)
@@ -192,15 +207,13 @@ impl Common<'_> {
 }
 
 impl Plan {
-    fn new(config: &Config) -> Result<Self, StartError> {
-        let descriptors = raise_descriptor_limit();
-        let connection_limit = connection_limit(config.connection_limit, descriptors)?;
-        let verifier = Verifier::new(&config.token)?;
-        if !verifier.has_keys() && !config.client.insecure {
-            return Err(StartError::NoTokenKey);
-        }
-        warn(config, &verifier);
+    fn new(config: &Config, mode: Mode) -> Result<Self, StartError> {
         let workers = if config.workers == 0 { cpu_quota() } else { config.workers };
+        let (descriptors, allows_loopback) = (raise_descriptor_limit(), mode == Mode::Development);
+        let fixed = Fixed { workers, descriptors, allows_loopback };
+        let rules = Rules::new(&config.channels, &config.namespaces, config.client.insecure);
+        let parts = Parts::new(config, rules, fixed)?;
+        parts.warn(config);
         // Port 0 stands for any free port, so twice the same text need not be the same address.
         let is_shared = config.public.address == config.internal.address && config.public.address.port() != 0;
         let bind = |setting, address, sharers| {
@@ -211,75 +224,14 @@ impl Plan {
             true => None,
             false => bind("internal.address", config.internal.address, 1)?.pop(),
         };
-        let policy = Arc::new(policy(config, verifier, workers));
-        Ok(Self { clock: Clock::start(), workers, connection_limit, policy, public, internal })
-    }
-
-    fn admission(&self, config: &Config, mode: Mode) -> Admission {
-        let rules = AdmissionRules {
-            allowed_origins: config.allowed_origins.clone(),
-            allows_loopback: mode == Mode::Development,
-            trusted_proxies: config.trusted_proxies.clone(),
-            connection_limit: self.connection_limit,
-            connect_rate: (config.connect_rate_limit > 0).then_some(config.connect_rate_limit),
-            workers: self.workers,
-        };
-        Admission::new(rules, self.clock.moment())
-    }
-}
-
-fn connection_limit(wanted: u32, descriptors: u64) -> Result<u32, StartError> {
-    /// Descriptors for everything that is not a client: listeners, API connections, files.
-    const RESERVED: u64 = 256;
-    let allowed = u32::try_from((descriptors * 9 / 10).saturating_sub(RESERVED)).unwrap_or(u32::MAX);
-    match wanted {
-        0 => Ok(allowed),
-        wanted if wanted <= allowed => Ok(wanted),
-        wanted => Err(StartError::ConnectionLimit { wanted, descriptors, allowed }),
-    }
-}
-
-fn policy(config: &Config, verifier: Verifier, workers: u16) -> Policy {
-    /// Subscribers that a node tells of missing publications in a tick: no more than 1000 come back within any
-    /// second, though eleven ticks may fall into one.
-    const LAPSES_PER_TICK: usize = 90;
-    let client = config.client.clone();
-    let outbox_bytes = client.outbox_size.as_usize();
-    let total = match client.outbox_total.0 {
-        0 => memory_limit() / 4,
-        bytes => bytes,
-    };
-    let share = usize::try_from(total / u64::from(workers)).unwrap_or(usize::MAX);
-    Policy {
-        rules: Rules::new(&config.channels, &config.namespaces, client.insecure),
-        client,
-        verifier,
-        outbox_bytes,
-        lapses_per_tick: (LAPSES_PER_TICK / usize::from(workers)).max(1),
-        outbox_bytes_total: share.max(outbox_bytes),
-    }
-}
-
-fn warn(config: &Config, verifier: &Verifier) {
-    for warning in verifier.warnings() {
-        tracing::warn!("{warning}");
-    }
-    if config.client.insecure {
-        tracing::warn!(
-            "client.insecure is on: anyone may connect, subscribe and publish; never on a network of others"
-        );
-    }
-    if config.api.key.is_empty() && config.api.keys.is_empty() {
-        tracing::warn!(
-            "no API key is configured, so the server API refuses every request: set api.key (FANFARE__API__KEY)"
-        );
+        Ok(Self { clock: Clock::start(), fixed, parts, public, internal })
     }
 }
 
 fn spawn_broker(
     link: BrokerLink,
     source: BrokerSource,
-    node: NodeMaker,
+    node: (NodeMaker, Arc<Policy>),
     clock: Clock,
 ) -> Result<JoinHandle<()>, StartError> {
     let system = |cause| StartError::System { what: "the broker thread", cause };

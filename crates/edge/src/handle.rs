@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use broker::{Attendance, PublishTerms};
 use engine::{
-    HistoryAsker, HistoryRequest, Inquiry, InquiryKind, Mailbox, NodeCounters, NodeRequest, Order,
+    HistoryAsker, HistoryRequest, Inquiry, InquiryKind, Mailbox, NodeCounters, NodeRequest, Order, Policy,
     PublishRequest, Publisher, Rules, ShardCounters, Waiting, WorkerMail,
 };
 use model::{
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use transport::{Clock, WorkerLink};
 
+use crate::live::Live;
 use crate::nodes::directive::Directive;
 use crate::nodes::letters::Letters;
 use crate::nodes::roster::Roster;
@@ -28,7 +29,7 @@ pub struct Handle {
     node: Arc<Mailbox<NodeRequest>>,
     outgoing: Arc<Outgoing>,
     workers: Arc<[WorkerLink]>,
-    rules: Arc<Rules>,
+    rules: Arc<Live<Rules>>,
     clock: Clock,
     roster: Arc<Roster>,
     letters: Letters,
@@ -60,6 +61,7 @@ impl Handle {
         clock: Clock,
         roster: Arc<Roster>,
     ) -> Self {
+        let rules = Arc::new(Live::new(rules));
         Self { node, outgoing: Arc::default(), workers, rules, clock, roster, letters: Letters::new() }
     }
 
@@ -89,7 +91,8 @@ impl Handle {
         let gathered = self.gather(|reply| directive.order(reply)).await;
         if self.is_clustered() {
             let channel = ChannelName::of_nodes();
-            let history = self.rules.of(&channel).ok().and_then(|namespace| self.rules.history(namespace));
+            let rules = self.rules();
+            let history = rules.of(&channel).ok().and_then(|namespace| rules.history(namespace));
             let terms = PublishTerms { history, ..PublishTerms::default() };
             let payload = directive.write(&self.roster);
             let accepted = self.begin_publish(channel, payload, Tags::default(), terms, None)?;
@@ -103,9 +106,18 @@ impl Handle {
         self.node.answer(request);
     }
 
-    /// The rule-sets of the node's namespaces.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    /// The rule-sets of the node's namespaces, as they are now.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.now()
+    }
+
+    /// Has every thread follow another policy from its next command on. The broker thread has it before anybody
+    /// could ask it about a namespace that is new. Returns whether all do.
+    pub(crate) async fn adopt(&self, policy: Arc<Policy>) -> bool {
+        self.ask_node(NodeRequest::Adopt(Arc::clone(&policy)));
+        self.rules.replace(Arc::clone(&policy.rules));
+        let order = |reply| Order::Adopt { policy: Arc::clone(&policy), reply };
+        !self.gather(order).await.is_partial
     }
 
     /// The clock that all threads share.
@@ -123,7 +135,7 @@ impl Handle {
         terms: PublishTerms,
         trace: Option<Arc<TraceContext>>,
     ) -> Result<oneshot::Receiver<Result<Option<Position>, Refusal>>, Refusal> {
-        let namespace = self.rules.of(&channel)?;
+        let namespace = self.rules().of(&channel)?;
         let (reply, outcome) = oneshot::channel();
         let accepted = self.clock.moment();
         let publication = Publication { tags, trace, ..Publication::new(payload, accepted) };
@@ -147,8 +159,8 @@ impl Handle {
         range: HistoryRange,
         epoch: ClaimedEpoch,
     ) -> Result<HistoryPage, Refusal> {
-        let rules = self.rules.of(&channel).map(|namespace| self.rules.history(namespace))?;
-        let rules = rules.ok_or(Refusal::NotAvailable)?;
+        let all = self.rules();
+        let rules = all.history(all.of(&channel)?).ok_or(Refusal::NotAvailable)?;
         let (reply, outcome) = oneshot::channel();
         let asker = HistoryAsker::Api(reply);
         let request = HistoryRequest { channel, rules, range, epoch, asker };
@@ -157,8 +169,8 @@ impl Handle {
 
     /// Drops what is kept of a channel; its epoch and top stay.
     pub async fn remove_history(&self, channel: ChannelName) -> Result<(), Refusal> {
-        let namespace = self.rules.of(&channel)?;
-        self.rules.history(namespace).ok_or(Refusal::NotAvailable)?;
+        let rules = self.rules();
+        rules.history(rules.of(&channel)?).ok_or(Refusal::NotAvailable)?;
         let (reply, outcome) = oneshot::channel();
         self.ask(NodeRequest::RemoveHistory { channel, reply }, outcome).await
     }
@@ -178,8 +190,9 @@ impl Handle {
         channel: ChannelName,
         question: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> InquiryKind,
     ) -> Result<T, Refusal> {
-        let namespace = self.rules.of(&channel)?;
-        if !self.rules.has_presence(namespace) {
+        let rules = self.rules();
+        let namespace = rules.of(&channel)?;
+        if !rules.has_presence(namespace) {
             return Err(Refusal::NotAvailable);
         }
         let (reply, outcome) = oneshot::channel();

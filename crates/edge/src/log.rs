@@ -2,6 +2,7 @@
 //! nobody else; lines that find its queue full are dropped and counted.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -9,12 +10,17 @@ use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Lines waiting to be written.
 const LINES_MAX: usize = 8192;
 
+/// The level of the log that is installed.
+static FILTER: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
 /// Lines on their way to standard error.
 static QUEUED: AtomicU64 = AtomicU64::new(0);
 /// Lines dropped since the start because the queue was full.
@@ -24,16 +30,30 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 pub fn init(config: &LogConfig) -> io::Result<()> {
     let (sender, lines) = sync_channel(LINES_MAX);
     thread::Builder::new().name("log".to_owned()).spawn(move || write(&lines))?;
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level(config.level))
+    let (filter, handle) = reload::Layer::new(level(config.level));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .with_writer(Lines(sender));
     let installed = match config.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => registry.with(layer).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
-    installed.map_err(io::Error::other)
+    installed.map_err(io::Error::other)?;
+    // A log is installed once, as was just found out.
+    drop(FILTER.set(handle));
+    Ok(())
+}
+
+/// Writes events of another importance from now on. What is below is left out before it is put together, as from
+/// the start.
+pub(crate) fn adopt(log_level: LogLevel) {
+    if let Some(filter) = FILTER.get()
+        && let Err(error) = filter.reload(level(log_level))
+    {
+        tracing::error!(%error, "the log keeps its level");
+    }
 }
 
 /// Waits a moment for the lines that are still queued; call it before the process exits.

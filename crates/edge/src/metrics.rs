@@ -26,6 +26,7 @@ use crate::control::Control;
 use crate::handle::Handle;
 use crate::health::Health;
 use crate::nodes::directives::Directives;
+use crate::reload::Reloads;
 use crate::spans::Spans;
 
 /// Kubernetes gives every target a label `namespace` of its own.
@@ -48,18 +49,19 @@ struct Sources {
     broker: BrokerLink,
     directives: Directives,
     spans: Spans,
+    reloads: Arc<Reloads>,
 }
 
 impl Scrape {
     pub(crate) fn new(control: &Control, tally: Arc<Tally>, broker: BrokerLink) -> Self {
-        let (workers, namespaces) = (control.handle.workers().len(), control.handle.rules().names().len());
+        let (workers, namespaces) = (control.handle.workers().len(), control.handle.rules().count());
         // A thread that hangs from the start has its series, too.
         let shard = ShardCounters { deliveries_by_namespace: vec![0; namespaces], ..Default::default() };
         let node = NodeCounters { publications: vec![[0; 2]; namespaces], ..Default::default() };
         Self(Arc::new(Sources {
             handle: control.handle.clone(),
             health: control.health.clone(),
-            admission: Arc::clone(&control.admission),
+            admission: Arc::clone(&control.targets.admission),
             variants: control.encoders.labels().collect(),
             version: control.version,
             memory_limit: memory_limit(),
@@ -68,6 +70,7 @@ impl Scrape {
             broker,
             directives: control.directives.clone(),
             spans: control.spans.clone(),
+            reloads: control.reload.told(),
         }))
     }
 
@@ -112,6 +115,7 @@ impl Sources {
         shards.iter().for_each(|shard| total.merge(shard));
         let mut families = self.of_node();
         families.extend(of_connections(&total));
+        families.extend(of_reloads(&self.reloads));
         families.extend(of_presence(node));
         families.extend(of_commands(&total));
         families.extend(self.of_publications(&total, node));
@@ -164,14 +168,17 @@ impl Sources {
 
     fn of_publications(&self, total: &ShardCounters, node: &NodeCounters) -> Vec<Family> {
         let rules = self.handle.rules();
-        let names: Vec<&str> = rules.names().iter().map(|name| &**name).collect();
         let mut published = counter("fanfare_publications_total", "Publications accepted, by who published.");
-        for (name, [clients, api]) in names.iter().zip(&node.publications) {
-            published = published.value(&[(NAMESPACE, name), ("source", "client")], *clients);
-            published = published.value(&[(NAMESPACE, name), ("source", "api")], *api);
-        }
-        let delivered =
+        let mut delivered =
             counter("fanfare_deliveries_total", "Publications that the kernel took for a subscriber.");
+        for (id, name) in rules.names() {
+            // A thread that does not answer has no count of a namespace that just came.
+            let [clients, api] = node.publications.get(id.index()).copied().unwrap_or_default();
+            published = published.value(&[(NAMESPACE, name), ("source", "client")], clients);
+            published = published.value(&[(NAMESPACE, name), ("source", "api")], api);
+            let count = total.deliveries_by_namespace.get(id.index()).copied().unwrap_or_default();
+            delivered = delivered.value(&[(NAMESPACE, name)], count);
+        }
         let encodes = counter("fanfare_encodes_total", "Publications encoded, by variant.");
         let variants = self.variants.iter().map(String::as_str);
         let channels = gauge("fanfare_channels", "Channels with a subscriber on this node.");
@@ -192,7 +199,7 @@ impl Sources {
             counter("fanfare_publications_duplicate_total", "Publications that the broker handed on twice.");
         vec![
             published,
-            delivered.values(NAMESPACE, names, total.deliveries_by_namespace.iter().copied()),
+            delivered,
             encodes.values("variant", variants, total.encodes),
             channels.value(&[], node.channels),
             lost.values("reason", ["mailbox", "unplaced"], [node.lost, node.unplaced]),
@@ -210,6 +217,20 @@ fn of_process() -> impl Iterator<Item = MetricFamily> {
     let processor = counter(PROCESSOR, "Total user and system CPU time spent in seconds.");
     let others = ProcessCollector::for_self().collect().into_iter();
     others.filter(|family| family.name() != PROCESSOR).chain([processor.seconds(processor_time()).build()])
+}
+
+fn of_reloads(reloads: &Reloads) -> Vec<Family> {
+    let ok = gauge("fanfare_config_reload_ok", "1 unless the settings that were read last cannot be used.");
+    let counts = counter("fanfare_config_reloads_total", "Times that settings were read anew, by outcome.");
+    let waiting = gauge(
+        "fanfare_config_restart_needed",
+        "1 while settings were read that take effect after a restart.",
+    );
+    vec![
+        ok.value(&[], u64::from(reloads.is_ok())),
+        counts.values("outcome", ["applied", "refused"], reloads.counts()),
+        waiting.value(&[], u64::from(reloads.is_restart_needed())),
+    ]
 }
 
 fn of_presence(node: &NodeCounters) -> Vec<Family> {

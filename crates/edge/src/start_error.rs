@@ -46,6 +46,12 @@ pub enum StartError {
         /// The most that it allows.
         allowed: u32,
     },
+    /// The process has seen too many namespaces come and go.
+    #[error(
+        "namespaces: more than {} of different names since the process began, which needs a restart",
+        model::limits::NAMESPACES_KNOWN_MAX
+    )]
+    Namespaces,
     /// The operating system refused a thread or a runtime.
     #[error("cannot start {what}: {cause}")]
     System {
@@ -54,6 +60,21 @@ pub enum StartError {
         /// Why it was refused.
         cause: std::io::Error,
     },
+}
+
+impl StartError {
+    /// The setting that is at fault, where it is one.
+    pub(crate) fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Bind { setting, .. } => Some(setting),
+            Self::Key(error) => Some(error.setting),
+            Self::Redis(error) => Some(error.setting),
+            Self::ConnectionLimit { .. } => Some("connection_limit"),
+            Self::Namespaces => Some("namespaces"),
+            Self::Tracing { setting, .. } => Some(setting),
+            Self::NoTokenKey | Self::System { .. } => None,
+        }
+    }
 }
 
 fn bind_hint(error: &BindError) -> String {

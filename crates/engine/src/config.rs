@@ -13,20 +13,23 @@ pub struct ClientConfig {
     pub insecure: bool,
     /// Largest payload that a client may publish. At most a quarter of `client.outbox_size`, so that a few
     /// publications fit into an outbox.
+    #[schemars(extend("x-reload" = true))]
     pub publication_size: ByteSize,
     /// Most bytes that may wait for one connection; a connection that needs more is too slow and is closed
     /// with code 3008. From `16KiB` to `1GiB`.
+    #[schemars(extend("x-reload" = true))]
     pub outbox_size: ByteSize,
     /// Most bytes that may wait for all connections of the node together; beyond it the connections that hold
     /// most are closed first. `0` takes 25 % of the memory that the cgroup allows; else at least
     /// `client.outbox_size`.
+    #[schemars(extend("x-reload" = true))]
     pub outbox_total: ByteSize,
     /// Commands that a connection may send, per second; WebSocket pings and pongs count as commands. A command
     /// beyond it is refused with code 111, and a connection that goes on is closed with code 3013.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-reload" = true))]
     pub command_rate: u32,
     /// Commands that a connection may send at once after a pause; what an SDK sends when it resubscribes.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-reload" = true))]
     pub command_burst: u32,
     /// Time between pings, in whole seconds and longer than `client.pong_timeout`; shorter than the idle
     /// timeout of every proxy on the way. `0` sends none, and silent connections stay. At most `1h`.
@@ -56,6 +59,7 @@ impl Default for ClientConfig {
 /// Without a rule, only what a token grants and what the server API does is possible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-reload" = true))]
 pub struct NamespaceConfig {
     /// Clients with a user name may subscribe without a token for the channel.
     pub client_subscribe: bool,

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::channels::ChannelKey;
 use crate::counters::{NodeCounters, ShardCounters};
 use crate::delivery::{Delivery, MovementNotice};
+use crate::policy::Policy;
 use crate::rules::NamespaceId;
 use crate::shard::{ConnectionPage, ConnectionQuery};
 
@@ -63,6 +64,8 @@ pub enum NodeRequest {
     },
     /// The control thread scrapes.
     Count(oneshot::Sender<NodeCounters>),
+    /// Settings changed. Workers are told later, so that none knows a namespace before the broker thread does.
+    Adopt(Arc<Policy>),
 }
 
 impl NodeRequest {
@@ -81,7 +84,8 @@ impl NodeRequest {
             | Self::Exit(_)
             | Self::Vouch(_)
             | Self::Inquire(_)
-            | Self::Count(_) => false,
+            | Self::Count(_)
+            | Self::Adopt(_) => false,
         }
     }
 }
@@ -350,6 +354,13 @@ pub enum Order {
         /// What others may see of the connections from then on; what they see today when absent. Without line
         /// breaks.
         info: Option<Box<RawJson>>,
+        /// Told when done.
+        reply: oneshot::Sender<()>,
+    },
+    /// Settings changed: whatever is done from here on follows these.
+    Adopt {
+        /// All of them.
+        policy: Arc<Policy>,
         /// Told when done.
         reply: oneshot::Sender<()>,
     },

@@ -1,6 +1,7 @@
 //! The one sequencer of a node: which workers want which channel, and what was handed on last. Hands on only
 //! what follows; what the broker repeats is dropped, what it loses is read from the history.
 
+mod adopt;
 mod channel;
 mod history;
 mod presence;
@@ -27,7 +28,8 @@ use crate::counters::NodeCounters;
 use crate::delivery::Delivery;
 use crate::mail::{InquiryKind, NodeRequest, PublishRequest, Publisher, WorkerMail};
 use crate::mailbox::Mailbox;
-use crate::rules::{NamespaceId, Rules};
+use crate::policy::Policy;
+use crate::rules::NamespaceId;
 use crate::slab::Slab;
 use crate::trace::{Span, SpanKind, Tracer};
 
@@ -36,7 +38,7 @@ pub struct Node {
     broker: Box<dyn Broker>,
     presence: Box<dyn Presence>,
     visits: visits::Visits,
-    rules: Rules,
+    policy: Arc<Policy>,
     encoders: Encoders,
     workers: Vec<Worker>,
     channels: Slab<Channel>,
@@ -98,17 +100,18 @@ impl Node {
     /// A sequencer in front of a broker and a presence, handing on to `workers`, whose order is that of their ids.
     pub fn new(
         (broker, presence): (Box<dyn Broker>, Box<dyn Presence>),
-        rules: Rules,
+        policy: Arc<Policy>,
         encoders: Encoders,
         workers: Vec<Arc<Mailbox<WorkerMail>>>,
         hasher: RandomState,
     ) -> Self {
-        let counters = NodeCounters { publications: vec![[0; 2]; rules.count()], ..Default::default() };
+        let counters =
+            NodeCounters { publications: vec![[0; 2]; policy.rules.count()], ..Default::default() };
         Self {
             broker,
             presence,
             visits: visits::Visits::default(),
-            rules,
+            policy,
             encoders,
             workers: workers.into_iter().map(Worker::new).collect(),
             channels: Slab::new(),
@@ -148,6 +151,7 @@ impl Node {
                 NodeRequest::Inquire(inquiry) => self.inquire(*inquiry),
                 NodeRequest::RemoveHistory { channel, reply } => self.remove_history(&channel, reply),
                 NodeRequest::Count(reply) => self.count(reply),
+                NodeRequest::Adopt(policy) => self.adopt(policy),
             }
             self.poll_broker();
         }
@@ -162,6 +166,11 @@ impl Node {
                 Answer::Removed(reply, outcome) => drop(reply.send(outcome)),
             }
         }
+    }
+
+    /// What is allowed at present.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 
     /// Whether nothing is awaited of the broker, or stands in line for it.
@@ -181,8 +190,8 @@ impl Node {
             }
             return;
         }
-        let namespace = self.rules.of(&name).unwrap_or_default();
-        let keeps_history = self.rules.history(namespace).is_some();
+        let namespace = self.policy.rules.known(&name).unwrap_or_default();
+        let keeps_history = self.policy.rules.history(namespace).is_some();
         let hash = self.hasher.hash_one(name.as_str());
         self.broker.join(&name);
         self.counters.channels += u64::from(!name.is_internal());

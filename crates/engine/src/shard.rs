@@ -286,6 +286,11 @@ impl Shard {
         into.append(&mut self.lists.notices);
     }
 
+    /// What is allowed at present.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// How many connections are open or closing.
     pub fn connection_count(&self) -> u32 {
         self.tables.connections.count()

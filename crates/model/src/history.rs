@@ -49,6 +49,11 @@ impl Position {
     pub fn follows(self, last: Self) -> bool {
         self.epoch == last.epoch && last.offset.checked_add(1) == Some(self.offset)
     }
+
+    /// Whether it comes after `last`, or is of another history.
+    pub fn is_beyond(self, last: Self) -> bool {
+        self.epoch != last.epoch || self.offset > last.offset
+    }
 }
 
 /// Tells a publication apart from another one that was given the same number after the first was lost.

@@ -6,6 +6,12 @@ use std::time::Duration;
 pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 /// Longest text of a close reason: what a WebSocket close frame can carry.
 pub const CLOSE_TEXT_BYTES_MAX: usize = 123;
+/// Time between two looks at the files that settings come from; a change is taken on when two looks agree on it.
+pub const SETTINGS_LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// Names of settings in one line of the log, and faults told of one set of settings; the others are counted.
+pub const SETTINGS_TOLD_MAX: usize = 32;
+/// Namespaces that a process knows, those included that were removed while it ran.
+pub const NAMESPACES_KNOWN_MAX: usize = 10_000;
 /// Channels one connection may be subscribed to, server-side ones included.
 pub const CHANNELS_PER_CONNECTION_MAX: usize = 128;
 /// Channels of one API broadcast, commands of one API batch.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hyper::HeaderMap;
 use model::{Moment, Rate, TokenBucket, WorkerId, limits};
@@ -37,12 +37,9 @@ impl Rejection {
 
 /// What every worker of a node consults before it takes a connection on.
 pub struct Admission {
-    allowed_origins: Vec<OriginPattern>,
-    /// Pages of the machine itself are allowed too, on whatever port.
-    allows_loopback: bool,
-    trusted_proxies: Vec<Network>,
-    connection_limit: u32,
-    rate: Option<(Rate, Mutex<TokenBucket>)>,
+    /// Replaced as a whole when settings change.
+    rules: RwLock<Arc<AdmissionRules>>,
+    bucket: Mutex<TokenBucket>,
     /// Connections and handshakes by worker; each is written by its own worker alone.
     counts: Vec<Count>,
     rejected: [AtomicU64; Rejection::LABELS.len()],
@@ -54,6 +51,7 @@ pub struct Admission {
 struct Count(AtomicU32);
 
 /// What an operator allows.
+#[derive(Debug)]
 pub struct AdmissionRules {
     /// Origins of pages that may connect; requests without an origin always may.
     pub allowed_origins: Vec<OriginPattern>,
@@ -65,23 +63,27 @@ pub struct AdmissionRules {
     pub connection_limit: u32,
     /// New connections per second; `None` for any number.
     pub connect_rate: Option<u32>,
-    /// How many workers there are.
-    pub workers: u16,
 }
 
 impl Admission {
-    /// Applies an operator's rules.
-    pub fn new(rules: AdmissionRules, now: Moment) -> Self {
-        let rate = rules.connect_rate.map(|per_second| Rate { per_second, burst: per_second });
+    /// Applies an operator's rules for so many workers.
+    pub fn new(rules: AdmissionRules, workers: u16, now: Moment) -> Self {
+        let bucket = TokenBucket::full(rules.rate().unwrap_or(Rate { per_second: 0, burst: 0 }), now);
         Self {
-            allowed_origins: rules.allowed_origins,
-            allows_loopback: rules.allows_loopback,
-            trusted_proxies: rules.trusted_proxies,
-            connection_limit: rules.connection_limit,
-            rate: rate.map(|rate| (rate, Mutex::new(TokenBucket::full(rate, now)))),
-            counts: (0..rules.workers).map(|_| Count::default()).collect(),
+            rules: RwLock::new(Arc::new(rules)),
+            bucket: Mutex::new(bucket),
+            counts: (0..workers).map(|_| Count::default()).collect(),
             rejected: Default::default(),
         }
+    }
+
+    /// Applies other rules to those who come from now on.
+    pub fn adopt(&self, rules: AdmissionRules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    fn rules(&self) -> Arc<AdmissionRules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How often connections were refused, by [`Rejection::index`].
@@ -91,7 +93,7 @@ impl Admission {
 
     /// Most connections that the node takes on.
     pub fn connection_limit(&self) -> u32 {
-        self.connection_limit
+        self.rules().connection_limit
     }
 
     pub(crate) fn reject(&self, rejection: Rejection) {
@@ -100,23 +102,23 @@ impl Admission {
 
     /// Whether the node holds more than it may, the one that asks included.
     pub(crate) fn require_place(&self) -> Result<(), Rejection> {
-        if self.total() > self.connection_limit { Err(Rejection::ConnectionLimit) } else { Ok(()) }
+        if self.total() > self.connection_limit() { Err(Rejection::ConnectionLimit) } else { Ok(()) }
     }
 
     /// Takes one of the second's new connections. Asked last, so that only clients that could be taken on use
     /// it up.
     pub(crate) fn require_rate(&self, now: Moment) -> Result<(), Rejection> {
-        let Some((rate, bucket)) = &self.rate else {
+        let Some(rate) = self.rules().rate() else {
             return Ok(());
         };
-        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.take(*rate, now).ok_or(Rejection::ConnectRate)
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.take(rate, now).ok_or(Rejection::ConnectRate)
     }
 
     /// Whether sockets beyond the limit, which are only there to be refused, use up the descriptors that are
     /// kept for everything else.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.total() >= self.connection_limit.saturating_add(limits::REFUSALS_AT_ONCE_MAX)
+        self.total() >= self.connection_limit().saturating_add(limits::REFUSALS_AT_ONCE_MAX)
     }
 
     pub(crate) fn admit_origin(&self, headers: &HeaderMap) -> Result<(), Rejection> {
@@ -124,15 +126,17 @@ impl Admission {
             return Ok(());
         };
         let origin = String::from_utf8_lossy(origin.as_bytes()).to_ascii_lowercase();
-        let is_allowed = self.allowed_origins.iter().any(|pattern| pattern.matches(&origin))
-            || (self.allows_loopback && is_loopback(&origin));
+        let rules = self.rules();
+        let is_allowed = rules.allowed_origins.iter().any(|pattern| pattern.matches(&origin))
+            || (rules.allows_loopback && is_loopback(&origin));
         if is_allowed { Ok(()) } else { Err(Rejection::Origin) }
     }
 
     /// A client's address: its socket's, or what a trusted proxy says it is.
     pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let rules = self.rules();
         let is_trusted =
-            |address: IpAddr| self.trusted_proxies.iter().any(|network| network.contains(address));
+            |address: IpAddr| rules.trusted_proxies.iter().any(|network| network.contains(address));
         let mut address = peer;
         let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
@@ -175,6 +179,12 @@ impl Admission {
 
     fn total(&self) -> u32 {
         self.counts.iter().map(|count| count.0.load(Ordering::SeqCst)).sum()
+    }
+}
+
+impl AdmissionRules {
+    fn rate(&self) -> Option<Rate> {
+        self.connect_rate.map(|per_second| Rate { per_second, burst: per_second })
     }
 }
 
@@ -229,8 +239,7 @@ mod tests {
             trusted_proxies: proxies.iter().map(|text| text.parse().expect("a network")).collect(),
             connection_limit: 100,
             connect_rate: None,
-            workers: 2,
         };
-        Admission::new(rules, Moment::default())
+        Admission::new(rules, 2, Moment::default())
     }
 }

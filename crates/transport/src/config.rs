@@ -22,12 +22,3 @@ pub enum FormError {
     #[error("`{0}` matches no origin: write scheme and host without a path, like `https://*.example.com`")]
     OriginPattern(String),
 }
-
-/// What a client may send.
-#[derive(Debug, Clone, Copy)]
-pub struct InboundLimits {
-    /// Bytes of one message, all of its fragments together.
-    pub message_bytes: usize,
-    /// Fragments of one message.
-    pub fragments: usize,
-}

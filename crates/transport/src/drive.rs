@@ -20,10 +20,10 @@ use tokio::io::unix::AsyncFd;
 
 use receive::Held;
 
+use crate::Clock;
 use crate::door::Arrival;
 use crate::log::{self, Throttle};
 use crate::websocket::Reader;
-use crate::{Clock, InboundLimits};
 
 /// Bytes read at once, for all connections of a worker in turn.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -36,7 +36,7 @@ const EVENTS_PER_POLL: usize = 1024;
 pub(crate) struct Drive {
     shard: Shard,
     clock: Clock,
-    inbound: InboundLimits,
+    fragments_max: usize,
     poll: Poll,
     /// Tells the runtime when `poll` has something to report.
     watch: AsyncFd<Registry>,
@@ -69,7 +69,7 @@ struct Link {
 }
 
 impl Drive {
-    pub(crate) fn new(shard: Shard, clock: Clock, inbound: InboundLimits) -> io::Result<Self> {
+    pub(crate) fn new(shard: Shard, clock: Clock, fragments_max: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         #[expect(
@@ -80,7 +80,7 @@ impl Drive {
         Ok(Self {
             shard,
             clock,
-            inbound,
+            fragments_max,
             poll,
             watch,
             events: Events::with_capacity(EVENTS_PER_POLL),

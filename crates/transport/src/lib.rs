@@ -18,7 +18,7 @@ mod worker;
 
 pub use admission::{Admission, AdmissionRules, Rejection};
 pub use clock::Clock;
-pub use config::{FormError, InboundLimits, ListenAddress, Network, OriginPattern};
+pub use config::{FormError, ListenAddress, Network, OriginPattern};
 pub use door::{Body, BoxFuture, Fallback, Route};
 pub use linux::{cpu_quota, host_name, memory_limit, processor_time, raise_descriptor_limit, resident_bytes};
 pub use listener::{BindError, bind};

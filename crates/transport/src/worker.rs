@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::door::{Door, Fallback, Route};
 use crate::drive::Drive;
 use crate::log::Throttle;
-use crate::{Admission, Clock, InboundLimits, Pulse};
+use crate::{Admission, Clock, Pulse};
 
 /// How other threads reach a worker.
 pub struct WorkerLink {
@@ -47,8 +47,8 @@ pub struct WorkerSetup {
     pub admission: Arc<Admission>,
     /// Answers what is not a client path.
     pub fallback: Option<Fallback>,
-    /// What a client may send.
-    pub inbound: InboundLimits,
+    /// Fragments of one message that a client sends.
+    pub fragments_max: usize,
     /// All workers, in the order of their ids.
     pub workers: Arc<[WorkerLink]>,
 }
@@ -93,7 +93,7 @@ pub fn run_worker(setup: WorkerSetup) -> io::Result<()> {
 }
 
 async fn serve(setup: WorkerSetup) -> io::Result<()> {
-    let WorkerSetup { place, policy, clock, listeners, routes, admission, fallback, inbound, workers } =
+    let WorkerSetup { place, policy, clock, listeners, routes, admission, fallback, fragments_max, workers } =
         setup;
     let worker = place.worker;
     let link = &workers[usize::from(worker.0)];
@@ -115,7 +115,7 @@ async fn serve(setup: WorkerSetup) -> io::Result<()> {
         acceptors.spawn_local(Rc::clone(&door).accept(listener));
     }
     let shard = Shard::new(place, policy, clock.now());
-    let drive = Drive::new(shard, clock, inbound)?;
+    let drive = Drive::new(shard, clock, fragments_max)?;
     let ended = turn_until_stopped(drive, &door, link).await;
     acceptors.shutdown().await;
     ended

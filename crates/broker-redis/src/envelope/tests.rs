@@ -12,7 +12,7 @@ fn terms() -> Terms {
     Terms {
         version: FormatVersion::new(VERSION),
         origin: "n1".to_owned(),
-        payload_bytes_max: PAYLOAD_BYTES_MAX,
+        payload_bytes_max: Box::new(|| PAYLOAD_BYTES_MAX),
         signing: None,
     }
 }
@@ -344,7 +344,7 @@ proptest! {
             ..Publication::new(payload, Moment::default())
         };
         let mut body = Vec::new();
-        let terms = Terms { payload_bytes_max: 1 << 16, ..terms() };
+        let terms = Terms { payload_bytes_max: Box::new(|| 1 << 16), ..terms() };
         encode_body(&terms, &channel(), &publication, accepted_unix_micros, &mut body);
         let position = position.map(|(epoch, offset)| Position { epoch: Epoch::new(epoch), offset });
         if let Some(position) = position {

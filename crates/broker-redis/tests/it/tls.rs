@@ -47,7 +47,7 @@ fn files_that_cannot_be_used_are_told_at_the_start() {
             wake: std::sync::Arc::new(|| {}),
             unix_micros: Box::new(|_| 0),
             origin: String::new(),
-            publication_bytes_max: 1,
+            publication_bytes_max: Box::new(|| 1),
             envelope: FormatVersion::of_envelope(),
             library: Library::current(),
             accepts_unsigned: Box::new(|_| false),

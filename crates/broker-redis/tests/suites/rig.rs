@@ -39,7 +39,7 @@ impl Rig {
             wake: Arc::new(move || wake.notify_one()),
             unix_micros: Box::new(|_| 1_000_000),
             origin: "node".to_owned(),
-            publication_bytes_max: 64 * 1024,
+            publication_bytes_max: Box::new(|| 64 * 1024),
             envelope: FormatVersion::of_envelope(),
             library: Library::current(),
             accepts_unsigned: Box::new(|_| false),

@@ -9,6 +9,7 @@ use model::{ChannelName, ChannelNameError, Payload, PayloadError, RawJson, Refus
 
 use super::Api;
 use super::answer::Outcome;
+use super::exchange::Sizes;
 use super::fault::Fault;
 use super::keys::Key;
 use super::method::Method;
@@ -20,6 +21,7 @@ use super::span::RequestSpan;
 pub(super) struct Caller<'a> {
     pub(super) api: &'a Api,
     pub(super) key: &'a Key,
+    pub(super) sizes: &'a Sizes,
     /// Bytes of history that the answer may still take in.
     pub(super) room: &'a AtomicUsize,
     /// The span of the request, if it is sampled.
@@ -51,8 +53,9 @@ impl Caller<'_> {
     /// A channel that the caller may touch.
     pub(super) fn channel(self, field: &str, name: &str) -> Result<(ChannelName, NamespaceId), Fault> {
         let channel = ChannelName::parse(name).map_err(|error| refused_name(field, error))?;
-        let namespace = self.api.handle.rules().of(&channel)?;
-        self.key.may_touch(namespace, self.api.handle.rules())?;
+        let rules = self.api.handle.rules();
+        let namespace = rules.of(&channel)?;
+        self.key.may_touch(namespace, &rules)?;
         Ok((channel, namespace))
     }
 }

@@ -13,9 +13,11 @@ use super::method::Method;
 use crate::config::{AllowConfig, ApiConfig, ApiMethod};
 
 /// Every configured key.
+#[derive(Debug)]
 pub(super) struct Keys(Vec<Key>);
 
 /// A key and what it may do.
+#[derive(Debug)]
 pub(super) struct Key {
     secret: Secret,
     /// The name of its section; empty for the one that may do everything.
@@ -56,7 +58,11 @@ impl Keys {
 impl Key {
     fn new(name: &str, secret: &Secret, allow: &AllowConfig, rules: &Rules) -> Self {
         let listed = |name: &str| allow.namespaces.iter().any(|listed| listed == name);
-        let namespaces = || rules.names().iter().map(|name| listed(name)).collect();
+        let namespaces = || {
+            let mut allowed = vec![false; rules.count()];
+            rules.names().for_each(|(id, name)| allowed[id.index()] = listed(name));
+            allowed.into()
+        };
         Self {
             secret: secret.clone(),
             name: name.into(),
@@ -84,7 +90,7 @@ impl Key {
         if self.sees(namespace) {
             return Ok(());
         }
-        let channels = match &*rules.names()[namespace.index()] {
+        let channels = match rules.name(namespace) {
             "" => "channels without a namespace".to_owned(),
             namespace => format!("channels of the namespace `{namespace}`"),
         };
@@ -107,7 +113,9 @@ impl Key {
 
     /// Whether lists for this key hold channels of this namespace.
     pub(super) fn sees(&self, namespace: NamespaceId) -> bool {
-        self.namespaces.as_ref().is_none_or(|allowed| allowed[namespace.index()])
+        // A namespace that came after the request's key was looked up is none that it may touch.
+        let is_listed = |allowed: &[bool]| allowed.get(namespace.index()) == Some(&true);
+        self.namespaces.as_deref().is_none_or(is_listed)
     }
 }
 

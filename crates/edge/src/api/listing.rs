@@ -21,9 +21,9 @@ impl Caller<'_> {
             return Err(Fault::field("pattern", what));
         }
         let listing = handle.letters().channels(handle, pattern).await?;
-        let mut channels = BTreeMap::new();
+        let (rules, mut channels) = (handle.rules(), BTreeMap::new());
         for (name, num_clients) in listing.channels {
-            if handle.rules().of(&name).is_ok_and(|namespace| self.key.sees(namespace)) {
+            if rules.of(&name).is_ok_and(|namespace| self.key.sees(namespace)) {
                 channels.insert(name, ChannelStats { num_clients });
             }
         }

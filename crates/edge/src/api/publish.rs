@@ -76,7 +76,7 @@ impl Caller<'_> {
             return Err(Fault::field("data", "is missing or null: give data or b64data"));
         };
         let tags = Tags::from(tags.unwrap_or_default());
-        let (size, beside, limit) = (payload.size(), tags.size(), self.api.sizes.publication);
+        let (size, beside, limit) = (payload.size(), tags.size(), self.sizes.publication);
         let advice = "publish less, or raise the setting api.publication_size";
         if size > limit {
             let what = format_args!("has {size} bytes, at most {limit}: {advice}");

@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 pub struct ApiConfig {
     /// The key that may do everything, sent as `X-API-Key: KEY` or `Authorization: apikey KEY`. Without any
     /// key, the server API refuses every request.
+    #[schemars(extend("x-reload" = true))]
     pub key: Secret,
     /// How failures are answered: `default` with status 200 and an `error` object, as libraries expect;
     /// `transport` with a status from 400 to 599.
     pub error_mode: ErrorMode,
     /// Largest publication, its tags included. At most a quarter of `client.outbox_size`, so that a few
     /// publications fit into an outbox.
+    #[schemars(extend("x-reload" = true))]
     pub publication_size: ByteSize,
     /// Further keys by name, each with what it may do. Several at once let a key be replaced without a pause:
     /// add the new one, change the backends, remove the old one.
@@ -27,6 +29,7 @@ pub struct ApiConfig {
 /// Section `[api.keys.NAME]`: a key of the server API and what it may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-reload" = true))]
 pub struct ApiKeyConfig {
     /// The key itself; different from every other.
     pub key: Secret,

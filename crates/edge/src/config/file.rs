@@ -13,10 +13,11 @@ use super::layer::{Layer, Raw};
 use super::{Origin, SettingPath};
 
 /// More than thousands of namespaces need; a wrong path may lead to something endless.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads a settings file into a layer.
 pub(super) fn read(path: &Path, layer: &mut Layer<'_>) {
+    layer.watch(path);
     match read_text(path) {
         Ok(text) => Source { path, text: &text }.read(layer),
         Err(problem) => layer.refuse(ConfigError::Unreadable { path: path.to_owned(), problem }),

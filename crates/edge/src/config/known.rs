@@ -10,6 +10,8 @@ use super::{Config, SettingPath};
 
 /// What secret settings' names end in when a file holds the secret.
 pub(super) const FILE_SUFFIX: &str = "_file";
+/// Says in the schema of a setting, or of a section for all that is in it, that a running node takes changes on.
+const RELOAD_MARK: &str = "x-reload";
 
 /// A place in the tree of settings.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Known {
     pub(super) place: Place,
     /// What operators are told about it.
     pub(super) meaning: String,
+    /// Whether a running node takes changes on.
+    pub(super) is_reloadable: bool,
 }
 
 #[derive(Debug)]
@@ -37,30 +41,42 @@ pub(super) enum Found<'a> {
     Nothing,
 }
 
+impl Place {
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self, Self::Setting(Kind::Secret))
+    }
+}
+
 impl Known {
     /// All settings of a node.
     pub(super) fn root() -> Self {
         let mut settings = SchemaSettings::draft2020_12();
         settings.inline_subschemas = true;
         let schema = settings.into_generator().into_root_schema_for::<Config>();
-        Self::of(schema.as_object().expect("a struct's schema is an object"))
+        Self::of(schema.as_object().expect("a struct's schema is an object"), false)
     }
 
-    fn of(schema: &Map<String, Value>) -> Self {
+    fn of(schema: &Map<String, Value>, is_marked: bool) -> Self {
+        let is_marked = is_marked || schema.get(RELOAD_MARK) == Some(&Value::Bool(true));
         let object = |name: &str| schema.get(name).and_then(Value::as_object);
         let place = if let Some(properties) = object("properties") {
             let child = |(name, schema): (&String, &Value)| {
                 let schema = schema.as_object().expect("a field's schema is an object");
-                (name.clone(), Self::of(schema))
+                (name.clone(), Self::of(schema, is_marked))
             };
             Place::Section(properties.iter().map(child).collect())
         } else if let Some(item) = object("additionalProperties") {
-            Place::Named(Box::new(Self::of(item)))
+            Place::Named(Box::new(Self::of(item, is_marked)))
         } else {
             Place::Setting(Kind::of(schema))
         };
         let meaning = schema.get("description").and_then(Value::as_str);
-        Self { place, meaning: meaning.unwrap_or_default().to_owned() }
+        let is_reloadable = match &place {
+            Place::Section(children) => children.values().all(|child| child.is_reloadable),
+            Place::Named(item) => item.is_reloadable,
+            Place::Setting(_) => is_marked,
+        };
+        Self { place, meaning: meaning.unwrap_or_default().to_owned(), is_reloadable }
     }
 
     /// The place that a path leads to.
@@ -89,6 +105,47 @@ impl Known {
         match self.at(secret.segments()).map(|known| &known.place) {
             Some(Place::Setting(Kind::Secret)) => Found::SecretFile(secret),
             _ => Found::Nothing,
+        }
+    }
+
+    /// The part of a path up to the name that an operator chose.
+    pub(super) fn named_part(&self, setting: &SettingPath) -> Option<SettingPath> {
+        let mut part = SettingPath::default();
+        let mut known = self;
+        for name in setting.segments() {
+            part = part.child(name);
+            known = match &known.place {
+                Place::Section(children) => children.get(name)?,
+                Place::Named(_) => return Some(part),
+                Place::Setting(_) => return None,
+            };
+        }
+        None
+    }
+
+    /// Whether a running node takes changes of the setting on.
+    pub(super) fn is_reloadable(&self, setting: &SettingPath) -> bool {
+        self.at(setting.segments()).is_some_and(|known| known.is_reloadable)
+    }
+
+    /// What a running node takes on: settings, files of secrets, and sections of which it takes everything on.
+    pub(super) fn reloadable(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        self.collect_reloadable(&SettingPath::default(), &mut names);
+        names
+    }
+
+    fn collect_reloadable(&self, path: &SettingPath, names: &mut Vec<String>) {
+        match &self.place {
+            Place::Section(_) | Place::Named(_) if self.is_reloadable => names.push(format!("{path}.*")),
+            Place::Section(children) => {
+                children.iter().for_each(|(name, child)| child.collect_reloadable(&path.child(name), names));
+            }
+            Place::Setting(kind) if self.is_reloadable => {
+                names.push(path.to_string());
+                names.extend((*kind == Kind::Secret).then(|| format!("{path}{FILE_SUFFIX}")));
+            }
+            Place::Named(_) | Place::Setting(_) => {}
         }
     }
 

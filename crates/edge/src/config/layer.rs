@@ -1,8 +1,11 @@
 //! One source of settings: what it sets, and what is wrong with it.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
+use super::fingerprint::{Fingerprints, fingerprint};
 use super::known::{Found, Known, Place};
 use super::{Config, Origin, SettingPath, secret_file};
 
@@ -11,6 +14,7 @@ pub(super) struct Layer<'a> {
     known: &'a Known,
     assignments: Vec<Assignment>,
     errors: Vec<ConfigError>,
+    files: Fingerprints,
 }
 
 /// A setting, its value and where that stands.
@@ -30,11 +34,16 @@ pub(super) enum Raw {
 
 impl<'a> Layer<'a> {
     pub(super) fn new(known: &'a Known) -> Self {
-        Self { known, assignments: Vec::new(), errors: Vec::new() }
+        Self { known, assignments: Vec::new(), errors: Vec::new(), files: Fingerprints::new() }
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Assignment>, Vec<ConfigError>) {
-        (self.assignments, self.errors)
+    pub(super) fn into_parts(self) -> (Vec<Assignment>, Vec<ConfigError>, Fingerprints) {
+        (self.assignments, self.errors, self.files)
+    }
+
+    /// Notes a file whose changes matter, before it is read.
+    pub(super) fn watch(&mut self, path: &Path) {
+        self.files.insert(path.to_owned(), fingerprint(path));
     }
 
     /// Notes a fault of the source itself.
@@ -51,7 +60,12 @@ impl<'a> Layer<'a> {
             }
             .map(|value| (path.clone(), value)),
             Found::SecretFile(secret) => match raw {
-                Raw::Text(file) | Raw::Typed(Value::String(file)) => secret_file::read(&file),
+                Raw::Text(file) | Raw::Typed(Value::String(file)) => {
+                    if self.known.is_reloadable(&secret) {
+                        self.watch(Path::new(&file));
+                    }
+                    secret_file::read(&file)
+                }
                 Raw::Typed(_) => Err("expected the path of a file".to_owned()),
             }
             .map(|text| (secret, Value::String(text))),

@@ -2,11 +2,13 @@
 //! Every input but the files' contents is given, so that nothing here depends on the process.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::error::{ConfigError, ConfigErrors};
+use super::fingerprint::Fingerprints;
 use super::known::Known;
 use super::layer::{self, Layer, Raw};
 use super::origin::Origins;
@@ -15,7 +17,7 @@ use super::{Config, Origin, SettingPath, file, order, rules};
 
 /// Collects where settings come from, then loads them. A later layer wins over an earlier one, setting by
 /// setting.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Loader {
     development: Vec<(SettingPath, String)>,
     file: Option<PathBuf>,
@@ -25,11 +27,23 @@ pub struct Loader {
 }
 
 /// Settings that can be used, and where each comes from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
-    origins: Origins,
+    pub(super) origins: Origins,
+    /// What somebody set, secrets as they are.
+    pub(super) tree: Map<String, Value>,
+    loader: Loader,
+    files: Fingerprints,
+}
+
+/// What was found in the sources at one time.
+pub(crate) struct Reading {
+    /// Settings, or why they cannot be used.
+    pub(crate) settings: Result<Loaded, ConfigErrors>,
+    /// The files that were read, or could not be, as far as a running node takes changes of them on.
+    pub(crate) files: Fingerprints,
 }
 
 impl Loader {
@@ -89,32 +103,43 @@ impl Loader {
 
     /// Reads the files, and gives the settings or every fault that was found.
     pub fn load(self) -> Result<Loaded, ConfigErrors> {
+        self.read().settings
+    }
+
+    /// Reads the files, and says which they are, whatever comes of it.
+    pub(crate) fn read(&self) -> Reading {
         let known = Known::root();
-        let mut errors = self.errors;
+        let mut files = Fingerprints::new();
+        let settings = self.put_together(&known, &mut files);
+        let settings = settings.map(|settings| Loaded { files: files.clone(), ..settings });
+        Reading { settings, files }
+    }
+
+    fn put_together(&self, known: &Known, files: &mut Fingerprints) -> Result<Loaded, ConfigErrors> {
+        let mut errors = self.errors.clone();
         let mut tree = Map::new();
         let mut origins = Origins::new();
         let mut layers = vec![
-            development_layer(&known, self.development),
-            file_layer(&known, self.file),
-            environment_layer(&known, self.variables),
+            development_layer(known, &self.development),
+            file_layer(known, self.file.as_deref()),
+            environment_layer(known, &self.variables),
         ];
-        layers.extend(self.flags.into_iter().map(|(setting, text, origin)| {
-            let mut layer = Layer::new(&known);
+        layers.extend(self.flags.iter().cloned().map(|(setting, text, origin)| {
+            let mut layer = Layer::new(known);
             layer.set(setting, Raw::Text(text), origin);
             layer
         }));
         for layer in layers {
-            let (assignments, layer_errors) = layer.into_parts();
+            let (assignments, layer_errors, layer_files) = layer.into_parts();
             errors.extend(layer_errors);
+            files.extend(layer_files);
             for assignment in assignments {
                 layer::insert(&mut tree, assignment.setting.segments(), assignment.value);
                 origins.insert(assignment.setting, assignment.origin);
             }
         }
         ConfigErrors::unless_empty(errors)?;
-        let config = serde_json::from_value(Value::Object(tree)).expect("each value was parsed on its own");
-        ConfigErrors::unless_empty(rules::broken(&config, &origins))?;
-        Ok(Loaded { config, origins })
+        Loaded::new(tree, origins, self.clone())
     }
 }
 
@@ -122,23 +147,23 @@ fn is_ours(name: &OsString) -> bool {
     name.to_string_lossy().starts_with(VARIABLE_PREFIX)
 }
 
-fn development_layer(known: &Known, settings: Vec<(SettingPath, String)>) -> Layer<'_> {
+fn development_layer<'a>(known: &'a Known, settings: &[(SettingPath, String)]) -> Layer<'a> {
     let mut layer = Layer::new(known);
-    for (setting, text) in settings {
+    for (setting, text) in settings.iter().cloned() {
         layer.set(setting, Raw::Text(text), Origin::Development);
     }
     layer
 }
 
-fn file_layer(known: &Known, path: Option<PathBuf>) -> Layer<'_> {
+fn file_layer<'a>(known: &'a Known, path: Option<&Path>) -> Layer<'a> {
     let mut layer = Layer::new(known);
     if let Some(path) = path {
-        file::read(&path, &mut layer);
+        file::read(path, &mut layer);
     }
     layer
 }
 
-fn environment_layer(known: &Known, variables: Vec<(OsString, OsString)>) -> Layer<'_> {
+fn environment_layer<'a>(known: &'a Known, variables: &[(OsString, OsString)]) -> Layer<'a> {
     let mut layer = Layer::new(known);
     for (name, value) in variables {
         let name = name.to_string_lossy().into_owned();
@@ -146,7 +171,7 @@ fn environment_layer(known: &Known, variables: Vec<(OsString, OsString)>) -> Lay
             continue;
         };
         let origin = Origin::Variable(name);
-        match value.into_string() {
+        match value.clone().into_string() {
             Ok(text) => layer.set(setting, Raw::Text(text), origin),
             Err(_) => layer.refuse(ConfigError::Value {
                 setting,
@@ -159,6 +184,28 @@ fn environment_layer(known: &Known, variables: Vec<(OsString, OsString)>) -> Lay
 }
 
 impl Loaded {
+    /// Settings from a tree whose values were each parsed on their own.
+    pub(super) fn new(
+        tree: Map<String, Value>,
+        origins: Origins,
+        loader: Loader,
+    ) -> Result<Self, ConfigErrors> {
+        let config: Config =
+            serde_json::from_value(Value::Object(tree.clone())).expect("each value was parsed on its own");
+        ConfigErrors::unless_empty(rules::broken(&config, &origins))?;
+        Ok(Self { config, origins, tree, loader, files: Fingerprints::new() })
+    }
+
+    /// Where they come from; variables and flags are those of the process' start.
+    pub(crate) fn loader(&self) -> &Loader {
+        &self.loader
+    }
+
+    /// The files that were read, as far as a running node takes changes of them on.
+    pub(crate) fn files(&self) -> &Fingerprints {
+        &self.files
+    }
+
     /// Where a setting's value comes from.
     pub fn origin(&self, setting: &SettingPath) -> &Origin {
         self.origins.get(setting).unwrap_or(&Origin::Default)
@@ -171,5 +218,12 @@ impl Loaded {
             format!("{setting} = {value}   # {origin}\n")
         });
         lines.collect()
+    }
+}
+
+impl fmt::Debug for Loaded {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("config", &self.config).finish_non_exhaustive()
     }
 }

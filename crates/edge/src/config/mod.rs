@@ -2,8 +2,10 @@
 //! `check-config` and the reference documentation follow. Knows files and texts, not the process environment.
 
 mod api;
+mod change;
 mod error;
 mod file;
+mod fingerprint;
 mod kind;
 mod known;
 mod layer;
@@ -19,11 +21,16 @@ mod tracing;
 mod tree;
 
 pub use api::{AllowConfig, ApiConfig, ApiKeyConfig, ApiMethod, ErrorMode};
+pub(crate) use change::Change;
 pub use error::{ConfigError, ConfigErrors};
+pub(crate) use fingerprint::{Fingerprints, fingerprint};
+pub(crate) use loader::Reading;
 pub use loader::{Loaded, Loader};
 pub use origin::Origin;
 pub use path::SettingPath;
-pub use reference::reference_markdown;
+#[cfg(test)]
+pub(crate) use reference::every_setting;
+pub use reference::{reference_markdown, reloadable_json};
 pub use schema::{secret_paths, secrets_schema, settings_schema};
 pub(crate) use tracing::Collector;
 pub use tracing::TracingConfig;

@@ -55,6 +55,36 @@ path. One line break at the end of the file is dropped. Setting the secret and i
 an error, and so is a file that is empty or cannot be read. `check-config`, the log and error messages never
 show a secret.
 
+## Reloading
+
+A node reads its settings again when it gets SIGHUP, and when the settings file or the file of a secret changed, as
+links that orchestrators swap count, too; a change that it finds by itself is taken on within two seconds, once the
+file has stopped changing. No connection is closed. Variables and flags are those of the start, and win over the file
+as they did then.
+
+Settings that say *reload* below take effect from the next command, connection or request on, in all threads alike;
+the others wait for a restart, and the log names them: `takes effect after a restart: redis.url`. While some wait,
+`fanfare_config_restart_needed` is 1.
+
+Settings that cannot be used change nothing: the old ones stay, the log says why with file and line, and
+`fanfare_config_reload_ok` is 0 until settings are read that can be used. `fanfare_config_reloads_total` counts both.
+
+Subscriptions that are there stay, even if nobody would be granted them any longer, and so do connections whose token
+would not be believed any more, until they have to show a new one. In particular:
+
+* **A key is changed** by moving the old one to `token.hmac_secret_previous` (`token.public_key_previous`): clients
+  that show tokens of either are welcome, and nobody is disconnected. For the server API, add a key under `api.keys`.
+* **A namespace that is removed** takes nobody new, and every command and request about its channels is refused with
+  code 102. Those who are subscribed stay under the rules it had, and still get what other nodes publish; if it comes
+  back, all is as if it had been there.
+* **A history that begins** gives positions to those who subscribe from then on; publications to channels with
+  subscribers may take a few hundred milliseconds longer meanwhile. A history that ends is kept for its time, and
+  subscribers go on without positions. Publications between an end and a new begin are in no history. Nodes of a
+  cluster change one after the other: what is published meanwhile may be among those.
+* **Presence that begins** knows those who are subscribed already within half a minute.
+* **Limits that become lower** close nobody at once: connections beyond `connection_limit` stay, and a smaller outbox
+  is full sooner.
+
 ## Example
 
 ```toml
@@ -107,6 +137,20 @@ pub fn reference_markdown() -> String {
     text
 }
 
+/// What a running node takes on, as a JSON list of names; `section.*` stands for all that is in a section.
+pub fn reloadable_json() -> String {
+    let names = serde_json::to_string_pretty(&Known::root().reloadable());
+    format!("{}\n", names.expect("a list of texts is JSON"))
+}
+
+/// Every setting, its default as JSON, and whether a running node takes it on.
+#[cfg(test)]
+pub(crate) fn every_setting() -> Vec<(SettingPath, String, bool)> {
+    let known = Known::root();
+    let settings = order::settings(&specimen()).into_iter();
+    settings.map(|(setting, default)| (setting.clone(), default, known.is_reloadable(&setting))).collect()
+}
+
 /// The defaults, with one of everything that has a name.
 fn specimen() -> Config {
     let mut config = Config::default();
@@ -138,7 +182,9 @@ fn write_section(text: &mut String, known: &Known, section: &SettingPath) {
     } else {
         let _ = write!(text, "\n## `[{section}]`\n\n{}\n", paragraph(meaning));
     }
-    text.push_str("\n| setting | variable | type | default | meaning |\n|---|---|---|---|---|\n");
+    text.push_str(
+        "\n| setting | variable | type | default | applies at | meaning |\n|---|---|---|---|---|---|\n",
+    );
 }
 
 fn write_setting(text: &mut String, known: &Known, setting: &SettingPath, default: &str) {
@@ -154,9 +200,10 @@ fn write_setting(text: &mut String, known: &Known, setting: &SettingPath, defaul
     };
     let _ = writeln!(
         text,
-        "| `{setting}` | `{}` | {} | {default} | {} |",
+        "| `{setting}` | `{}` | {} | {default} | {} | {} |",
         setting.variable(),
         kind.words(),
+        if place.is_reloadable { "reload" } else { "restart" },
         paragraph(&place.meaning).replace('|', "\\|"),
     );
 }

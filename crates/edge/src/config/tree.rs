@@ -22,16 +22,20 @@ pub struct Config {
     /// Web origins that may connect, like `https://example.com` or `https://*.example.com`; `*` stands for any
     /// text, and alone for every origin. Case is not looked at. Empty: only requests without an Origin header,
     /// which browsers always send.
+    #[schemars(extend("x-reload" = true))]
     pub allowed_origins: Vec<OriginPattern>,
     /// Addresses of reverse proxies whose `X-Forwarded-For` is believed, as IP addresses or ranges like
     /// `10.0.0.0/8`. What they say of a client's address stands in the log lines of refused connections, and
     /// decides nothing. Empty: nobody's.
+    #[schemars(extend("x-reload" = true))]
     pub trusted_proxies: Vec<Network>,
     /// Most connections at a time; the next are answered with status 503. `0` takes 90 % of the limit on open
     /// files, less 256; a higher value than that is a start error.
+    #[schemars(extend("x-reload" = true))]
     pub connection_limit: u32,
     /// Most new connections per second; the next are answered with status 503 and `Retry-After`. `0` sets no
     /// limit.
+    #[schemars(extend("x-reload" = true))]
     pub connect_rate_limit: u32,
     /// The listener for clients.
     pub public: PublicConfig,
@@ -85,6 +89,7 @@ pub struct InternalConfig {
 /// Section `[drain]`: what happens when the node is told to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-reload" = true))]
 pub struct DrainConfig {
     /// Time between the signal to end and the first closed connection: the node is not ready but still accepts,
     /// until load balancers have noticed. At most `10m`.
@@ -100,6 +105,7 @@ pub struct DrainConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
     /// The least important events that are written.
+    #[schemars(extend("x-reload" = true))]
     pub level: LogLevel,
     /// Lines for people, or one JSON object per line.
     pub format: LogFormat,

@@ -12,21 +12,24 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as W
 use prost::Message;
 use transport::{Clock, host_name};
 
+/// Tells a namespace's name, as more of them come while the node runs.
+pub(crate) type Namespaces = Box<dyn Fn(NamespaceId) -> String + Send>;
+
 /// Whose spans they are.
 pub(crate) struct Identity {
     /// Differs between nodes, and between two runs of one.
     pub(crate) uid: String,
     /// Of the software.
     pub(crate) version: &'static str,
-    /// The names of namespaces, by [`NamespaceId::index`].
-    pub(crate) namespaces: Vec<Box<str>>,
+    /// What its namespaces are called.
+    pub(crate) namespaces: Namespaces,
 }
 
 /// Writes spans down.
 pub(super) struct Encoding {
     resource: Resource,
     scope: InstrumentationScope,
-    namespaces: Vec<Box<str>>,
+    namespaces: Namespaces,
     clock: Clock,
 }
 
@@ -81,8 +84,7 @@ impl Encoding {
     }
 
     fn namespace(&self, namespace: Option<NamespaceId>) -> Option<KeyValue> {
-        let name = self.namespaces.get(namespace?.index())?;
-        Some(text("fanfare.namespace", name))
+        Some(text("fanfare.namespace", &(self.namespaces)(namespace?)))
     }
 
     fn nanos(&self, moment: Moment) -> u64 {

@@ -20,6 +20,7 @@ mod metrics;
 mod metrics_reference;
 mod pipelining;
 mod recovery;
+mod reload;
 mod silence;
 mod slow;
 mod traces;

@@ -53,6 +53,19 @@ pub(super) struct Repair {
     pub(super) bytes_passed: usize,
     pub(super) outcome: RepairOutcome,
     pub(super) is_told: bool,
+    pub(super) opening: Opening,
+}
+
+/// Whether a channel's history begins while it has subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// It does not: nobody was promised anything that precedes what is read.
+    None,
+    /// It does, and where it stands is yet to be read.
+    Unread,
+    /// It stood there. What comes up to there was published in a history, but those who are subscribed had none,
+    /// and take it as it comes.
+    At(Position),
 }
 
 /// A publication and its place in the channel's history.
@@ -159,6 +172,7 @@ impl Repair {
             bytes_passed: 0,
             outcome: RepairOutcome::Whole,
             is_told: false,
+            opening: Opening::None,
         }
     }
 

@@ -31,6 +31,10 @@ impl Node {
         question: Question,
         outcome: Result<HistoryPage, Refusal>,
     ) {
+        // Its history may have ended meanwhile.
+        if !self.channel_of(asked).is_some_and(|channel| channel.keeps_history) {
+            return;
+        }
         match question {
             Question::Repair => self.on_repair(asked, outcome),
             Question::Renewal => self.on_renewed(asked, outcome),

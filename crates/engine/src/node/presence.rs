@@ -14,7 +14,7 @@ use crate::mail::{Entry, Found, Inquiry, InquiryKind, WorkerMail};
 impl Node {
     /// Somebody came to a channel, or went.
     pub(super) fn moved(&mut self, movement: Movement, entry: Entry) {
-        if !self.rules.has_presence(entry.namespace) {
+        if !self.policy.rules.has_presence(entry.namespace) {
             return self.announce_movement(movement, &entry);
         }
         self.visits.add(Purpose::Move(movement), entry);
@@ -47,7 +47,7 @@ impl Node {
         let wants_members = matches!(question, InquiryKind::Members(..) | InquiryKind::MembersForApi(_));
         let ticket = self.await_broker(Awaited::Inquiry(question));
         if wants_members {
-            self.presence.members(ticket, &channel, self.rules.members_max(namespace));
+            self.presence.members(ticket, &channel, self.policy.rules.members_max(namespace));
         } else {
             self.presence.count(ticket, &channel);
         }
@@ -74,15 +74,15 @@ impl Node {
         };
         // Whose coming was not told, of them nobody is told that they went.
         let crowd = members + u32::from(movement == Movement::Leave);
-        if crowd > self.rules.members_max(entry.namespace) {
-            self.counters.movements_hushed += u64::from(self.rules.tells_movements(entry.namespace));
+        if crowd > self.policy.rules.members_max(entry.namespace) {
+            self.counters.movements_hushed += u64::from(self.policy.rules.tells_movements(entry.namespace));
             return;
         }
         self.announce_movement(movement, &entry);
     }
 
     fn announce_movement(&mut self, movement: Movement, entry: &Entry) {
-        if self.rules.tells_movements(entry.namespace) {
+        if self.policy.rules.tells_movements(entry.namespace) {
             self.broker.announce(&entry.channel, movement, &entry.member);
         }
     }

@@ -39,7 +39,7 @@ impl Node {
             return;
         };
         let waiting = std::mem::take(&mut work.waiting);
-        let mode = self.rules.recovery(namespace);
+        let mode = self.policy.rules.recovery(namespace);
         let (mut requests, mut since) = (Vec::new(), last.offset);
         for request in waiting {
             match at_once(request.since, last, mode) {
@@ -88,7 +88,7 @@ impl Node {
             channel.work().waiting.extend(reading.requests);
             return self.begin_repair(asked.index);
         }
-        let is_latest = self.rules.recovery(namespace) == RecoveryMode::Latest;
+        let is_latest = self.policy.rules.recovery(namespace) == RecoveryMode::Latest;
         if !is_latest {
             self.pass_on_news(asked, &page);
         }
@@ -125,7 +125,7 @@ impl Node {
         }
     }
 
-    fn answer(&mut self, request: &RecoverRequest, outcome: Result<Recovery, Refusal>) {
+    pub(super) fn answer(&mut self, request: &RecoverRequest, outcome: Result<Recovery, Refusal>) {
         let RecoverRequest { key: channel, connection, request, .. } = *request;
         let outcome = outcome.map(Box::new);
         self.mail(connection.worker, WorkerMail::Recovered { channel, connection, request, outcome }, None);

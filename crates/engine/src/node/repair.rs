@@ -6,7 +6,7 @@ use model::{
     Refusal, limits,
 };
 
-use super::channel::{Channel, Placed, Repair};
+use super::channel::{Channel, Opening, Placed, Repair};
 use super::history::Question;
 use super::{Asked, Awaited, Node};
 use crate::counters::RepairOutcome;
@@ -33,9 +33,14 @@ impl Repairs {
     /// A channel is no longer wanted.
     pub(super) fn forget(&mut self, channel: Option<Channel>) {
         if let Some(repair) = channel.and_then(|channel| channel.work).and_then(|work| work.repair) {
-            self.held_bytes -= repair.bytes();
-            self.count -= 1;
+            self.end(&repair);
         }
+    }
+
+    /// A repair ends early.
+    pub(super) fn end(&mut self, repair: &Repair) {
+        self.held_bytes -= repair.bytes();
+        self.count -= 1;
     }
 }
 
@@ -166,12 +171,13 @@ impl Node {
 
     pub(super) fn with_rules(&mut self, index: u32) -> Option<(&mut Channel, HistoryRules)> {
         let channel = self.channels.get_mut(index)?;
-        let rules = self.rules.history(channel.namespace)?;
+        let rules = self.policy.rules.history(channel.namespace)?;
         Some((channel, rules))
     }
 
     pub(super) fn on_repair(&mut self, asked: Asked, outcome: Result<HistoryPage, Refusal>) {
         let retry = self.moment() + limits::REPAIR_PAUSE;
+        self.deliver_before_opening(asked.index);
         let Some(channel) = self.channel_of(asked) else {
             return;
         };
@@ -188,7 +194,14 @@ impl Node {
         match last {
             None => {
                 (channel.last, channel.mark) = (Some(page.top), page.mark);
-                self.take_held(asked.index);
+                match channel.repair() {
+                    // What was published up to there may be on its way.
+                    Some(repair) if repair.opening == Opening::Unread => {
+                        repair.opening = Opening::At(page.top);
+                        repair.retry = Some(retry);
+                    }
+                    Some(_) | None => self.take_held(asked.index),
+                }
             }
             Some(last) if last.epoch != page.top.epoch => self.break_at(asked.index, &page),
             // Whoever numbers them has lost the last ones, and gives their offsets to others, or has done so.
@@ -196,6 +209,18 @@ impl Node {
                 self.renew(asked, last, mark);
             }
             Some(last) => self.fill(asked.index, last, page),
+        }
+    }
+
+    /// Hands on what a history that just began has already, but no subscriber.
+    fn deliver_before_opening(&mut self, index: u32) {
+        while let Some(repair) = self.channels.get_mut(index).and_then(Channel::repair)
+            && let Opening::At(top) = repair.opening
+            && let Some(placed) = repair.held.pop_front_if(|placed| !placed.position.is_beyond(top))
+        {
+            repair.held_at_ask = repair.held_at_ask.saturating_sub(1);
+            self.repairs.held_bytes -= placed.publication.size();
+            self.deliver(index, None, placed.publication);
         }
     }
 
@@ -322,7 +347,7 @@ impl Node {
     }
 
     /// Tells the workers that wait for it that a channel is live.
-    fn announce(&mut self, index: u32) {
+    pub(super) fn announce(&mut self, index: u32) {
         let Some(channel) = self.channels.get_mut(index) else {
             return;
         };

@@ -58,8 +58,8 @@ impl Shard {
         };
         channel.last = Some(last);
         let name = channel.name.clone();
-        let namespace = self.policy.rules.of(&name);
-        if namespace.is_ok_and(|namespace| self.policy.rules.recovery(namespace) == RecoveryMode::Off) {
+        let namespace = self.policy.rules.known(&name);
+        if namespace.is_some_and(|namespace| self.policy.rules.recovery(namespace) == RecoveryMode::Off) {
             return;
         }
         let members =

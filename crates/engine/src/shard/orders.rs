@@ -51,6 +51,11 @@ impl Shard {
                 }
                 reply.send(()).ok();
             }
+            Order::Adopt { policy, reply } => {
+                self.sent.deliveries_by_namespace.resize(policy.rules.count(), 0);
+                self.policy = policy;
+                reply.send(()).ok();
+            }
             Order::Drain { window } => self.begin_drain(window, now),
         }
         self.settle(now);

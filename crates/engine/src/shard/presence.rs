@@ -22,8 +22,8 @@ impl Shard {
             return false;
         };
         let asker = Asker { user: self.tables.users.name(&connection.user), is_subscribed: true };
-        let namespace = self.policy.rules.of(&channel.name);
-        namespace.is_ok_and(|namespace| self.policy.rules.hears_movements(namespace, asker, wants))
+        let namespace = self.policy.rules.known(&channel.name);
+        namespace.is_some_and(|namespace| self.policy.rules.hears_movements(namespace, asker, wants))
     }
 
     /// Tells the broker thread that a connection became a subscriber.
@@ -46,7 +46,7 @@ impl Shard {
     /// What is to be seen of a subscriber, where somebody might look.
     fn entry(&self, slot: u32, subscription: &Subscription) -> Option<Entry> {
         let channel = self.tables.channels.get(subscription.channel)?.name.clone();
-        let namespace = self.policy.rules.of(&channel).ok()?;
+        let namespace = self.policy.rules.known(&channel)?;
         let rules = &self.policy.rules;
         if !rules.has_presence(namespace) && !rules.tells_movements(namespace) {
             return None;

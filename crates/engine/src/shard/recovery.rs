@@ -89,7 +89,7 @@ impl Shard {
     /// The position that a subscriber is told: where it begins to receive.
     pub(super) fn position_told(&self, channel: u32) -> Option<Position> {
         let channel = self.tables.channels.get(channel)?;
-        let namespace = self.policy.rules.of(&channel.name).ok()?;
+        let namespace = self.policy.rules.known(&channel.name)?;
         channel.last.filter(|_| self.policy.rules.recovery(namespace) != RecoveryMode::Off)
     }
 
@@ -107,7 +107,7 @@ impl Shard {
         let (Some(wish), Some(recovery)) = (wish, recovery) else {
             return Some(Told { channel: name, data, position: self.position_told(channel), missed: None });
         };
-        let namespace = self.policy.rules.of(&name).ok()?;
+        let namespace = self.policy.rules.known(&name)?;
         let Recovery { last, missed } = *recovery;
         let missed = missed.filter(|entries| self.fits_a_reply(entries));
         let (offset, missed) = match (self.policy.rules.recovery(namespace), missed) {

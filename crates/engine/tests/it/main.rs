@@ -12,6 +12,7 @@ mod naive;
 mod outboxes;
 mod presence;
 mod protocol;
+mod reload;
 mod repair;
 mod slots;
 mod world;

@@ -17,6 +17,7 @@ use model::{ChannelName, ClientId, ClientInfo, Moment, Now, Refusal, WorkerId, l
 use protocol::Encoders;
 use tokio::sync::oneshot;
 
+use crate::reload::policy;
 use crate::world::{Setup, World};
 
 #[test]
@@ -153,7 +154,7 @@ impl Hall {
             push_join_leave: true,
             ..NamespaceConfig::default()
         };
-        let rules = Rules::new(&config, &BTreeMap::new(), true);
+        let rules = Arc::new(Rules::new(&config, &BTreeMap::new(), true));
         let (presence, now) = (MemoryPresence::new(), Now::default());
         let (waiting, members) = (Vec::new(), HashSet::new());
         let door = Door { presence, waiting, members, now, calls: 0, is_locked: false };
@@ -162,7 +163,8 @@ impl Hall {
         let broker = Box::new(MemoryBroker::new(1));
         let brokers = (broker as Box<_>, Box::new(ByTheDoor(Rc::clone(&door))) as Box<_>);
         let (workers, dice) = (vec![Arc::clone(&worker)], RandomState::new());
-        let node = Node::new(brokers, rules.clone(), Encoders::default(), workers, dice);
+        let policy = Arc::new(policy(Arc::clone(&rules)));
+        let node = Node::new(brokers, policy, Encoders::default(), workers, dice);
         let channel = ChannelName::parse("hall").expect("a channel name");
         let namespace = rules.of(&channel).expect("a namespace");
         let mailbox = Mailbox::new(limits::NODE_MAILBOX_ENTRIES_MAX, 1 << 30, Box::new(|| ()));

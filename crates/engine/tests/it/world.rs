@@ -5,12 +5,12 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::{Config, ServerGrant, Verifier};
+use auth::ServerGrant;
 use broker::{Broker, MemoryBroker, MemoryPresence, Presence, PublishTerms};
 use bytes::Bytes;
 use engine::{
-    ClientConfig, Flush, Mailbox, NamespaceConfig, Node, NodeCounters, NodeRequest, Order, Place, Policy,
-    Progress, PublishRequest, Publisher, Rules, Shard, ShardCounters, Target, WorkerMail, Written,
+    Flush, Mailbox, NamespaceConfig, Node, NodeCounters, NodeRequest, Order, Place, Policy, Progress,
+    PublishRequest, Publisher, Rules, Shard, ShardCounters, Target, WorkerMail, Written,
 };
 use model::{
     ChannelName, ClientId, CloseReason, Moment, Now, Payload, Period, Position, Publication, Refusal,
@@ -20,6 +20,7 @@ use protocol::{Encoders, Frame, FrameKind, Variant};
 use tokio::sync::oneshot::{self, Receiver};
 
 use crate::protocol::{Lines, Words};
+use crate::reload::policy;
 
 /// What a test chooses about its world.
 pub(crate) struct Setup {
@@ -54,7 +55,8 @@ impl Default for Setup {
 pub(crate) struct World {
     node: Node,
     node_mail: Arc<Mailbox<NodeRequest>>,
-    rules: Rules,
+    policy: Arc<Policy>,
+    namespaces: BTreeMap<String, NamespaceConfig>,
     variant: Variant,
     workers: Vec<Worker>,
     clients: Vec<Client>,
@@ -78,22 +80,12 @@ struct Client {
 
 impl World {
     pub(crate) fn new(setup: Setup) -> Self {
-        let client = ClientConfig {
-            insecure: true,
-            ping_interval: Period::seconds(0),
-            command_rate: 1_000_000,
-            command_burst: 1_000_000,
-            ..ClientConfig::default()
-        };
         let namespaces = BTreeMap::from([("kept".to_owned(), setup.kept)]);
         let rules = Rules::new(&NamespaceConfig::default(), &namespaces, true);
         let policy = Arc::new(Policy {
-            client,
-            rules: rules.clone(),
-            verifier: Verifier::new(&Config::default()).expect("no key is no fault"),
             outbox_bytes: setup.outbox_bytes,
             outbox_bytes_total: setup.outbox_bytes_total,
-            lapses_per_tick: 2,
+            ..policy(Arc::new(rules))
         });
         let dice = RandomState::new();
         let mut encoders = Encoders::default();
@@ -103,7 +95,7 @@ impl World {
             (0..setup.workers).map(|_| mailbox(limits::WORKER_MAILBOX_ENTRIES_MAX)).collect();
         let node = Node::new(
             (setup.broker, setup.presence),
-            rules.clone(),
+            Arc::clone(&policy),
             encoders.clone(),
             mailboxes.clone(),
             dice.clone(),
@@ -120,7 +112,22 @@ impl World {
             Worker { shard: Shard::new(place, Arc::clone(&policy), now(Duration::ZERO)), mailbox }
         });
         let workers = workers.collect();
-        Self { node, node_mail, rules, variant, workers, clients: Vec::new(), passed: Duration::ZERO }
+        let (clients, passed) = (Vec::new(), Duration::ZERO);
+        Self { node, node_mail, policy, namespaces, variant, workers, clients, passed }
+    }
+
+    /// Changes the settings, as far as they are about namespaces: all threads have their order, none took it yet.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut BTreeMap<String, NamespaceConfig>)) {
+        change(&mut self.namespaces);
+        let rules = self.policy.rules.changed(&NamespaceConfig::default(), &self.namespaces);
+        let (outbox_bytes, outbox_bytes_total) = (self.policy.outbox_bytes, self.policy.outbox_bytes_total);
+        let rules = Arc::new(rules.expect("few namespaces"));
+        self.policy = Arc::new(Policy { outbox_bytes, outbox_bytes_total, ..policy(rules) });
+        self.node_mail.answer(NodeRequest::Adopt(Arc::clone(&self.policy)));
+        for worker in &self.workers {
+            let order = Order::Adopt { policy: Arc::clone(&self.policy), reply: oneshot::channel().0 };
+            worker.mailbox.answer(WorkerMail::Order(Box::new(order)));
+        }
     }
 
     /// Opens and connects a client, and returns its number.
@@ -280,12 +287,12 @@ impl World {
         payload: &str,
     ) -> Receiver<Result<Option<Position>, Refusal>> {
         let channel = channel(channel_name);
-        let namespace = self.rules.of(&channel).expect("the channel has no namespace");
+        let namespace = self.policy.rules.of(&channel).expect("the channel has no namespace");
         let (reply, outcome) = oneshot::channel();
         let payload = Payload::parse_json(payload.as_bytes()).expect("a payload");
         let accepted = now(self.passed).moment;
         let publication = Publication::new(payload, accepted);
-        let terms = PublishTerms { history: self.rules.history(namespace), ..PublishTerms::default() };
+        let terms = PublishTerms { history: self.policy.rules.history(namespace), ..PublishTerms::default() };
         let publisher = Publisher::Api(reply);
         let request = PublishRequest { channel, namespace, publication, terms, publisher };
         self.node_mail.answer(NodeRequest::Publish(Box::new(request)));

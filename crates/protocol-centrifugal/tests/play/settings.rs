@@ -62,8 +62,9 @@ impl Settings {
         token.hmac_secret = Secret::new(SECRET);
         let outbox_bytes = client.outbox_size.as_usize();
         Arc::new(Policy {
-            rules: Rules::new(&read(&self.channels), &namespaces, client.insecure),
+            rules: Arc::new(Rules::new(&read(&self.channels), &namespaces, client.insecure)),
             verifier: Verifier::new(&token).expect("the secret is a key"),
+            publication_bytes_max: client.publication_size.as_usize(),
             outbox_bytes,
             lapses_per_tick: 1,
             outbox_bytes_total: match client.outbox_total.as_usize() {

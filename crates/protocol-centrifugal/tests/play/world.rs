@@ -64,7 +64,7 @@ impl World {
         let dice = RandomState::new();
         let node = Node::new(
             (Box::new(MemoryBroker::new(1)), Box::new(MemoryPresence::new())),
-            policy.rules.clone(),
+            Arc::clone(&policy),
             encoders.clone(),
             vec![Arc::clone(&worker_mail)],
             dice.clone(),

@@ -9,7 +9,7 @@ use model::Now;
 use protocol::{Frame, FrameKind};
 
 use super::{Drive, READS_PER_TURN};
-use crate::websocket::{self, Item};
+use crate::websocket::{self, InboundLimits, Item};
 
 /// Bytes that wait for a command's answer.
 pub(super) struct Held {
@@ -101,7 +101,8 @@ impl Drive {
     fn digest_frames(&mut self, slot: u32, mut input: &mut [u8], now: Now) -> bool {
         let mut completed = false;
         while !input.is_empty() {
-            let inbound = self.inbound;
+            let message_bytes = self.shard.policy().message_bytes_max();
+            let inbound = InboundLimits { message_bytes, fragments: self.fragments_max };
             let Some(link) = self.links.get_mut(slot as usize).and_then(Option::as_mut) else {
                 break;
             };

@@ -6,8 +6,8 @@ use fastwebsockets::{CloseCode, OpCode, unmask};
 use model::CloseReason;
 use protocol::FrameKind;
 
+use super::InboundLimits;
 use super::head::{CONTROL_BYTES_MAX, HEAD_BYTES_MAX, Head, is_control};
-use crate::InboundLimits;
 
 /// What one connection has sent so far of an unfinished message. Eight bytes while there is none.
 #[derive(Default)]
