@@ -51,6 +51,7 @@ impl Edge {
     /// Starts a node. Every fault that an operator can mend is found before a client is let in.
     pub fn start(config: &Config, composition: Composition) -> Result<Self, StartError> {
         let mut plan = Plan::new(config)?;
+        let (spans, exporter) = Spans::start(&config.tracing, plan.identity(&composition), plan.clock)?;
         let public = addresses(plan.public.first());
         let internal = plan.internal.as_ref().map_or_else(|| public.clone(), |list| addresses(Some(list)));
         let broker = BrokerLink::new();
@@ -62,12 +63,6 @@ impl Edge {
         let directives = Directives::new();
         let admission = Arc::new(plan.admission(config, composition.mode));
         let encoders = composition.encoders.clone();
-        let identity = Identity {
-            uid: composition.id.to_string(),
-            version: composition.version,
-            namespaces: plan.policy.rules.names().to_vec(),
-        };
-        let (spans, exporter) = Spans::start(&config.tracing, identity, plan.clock)?;
 
         let control = Control {
             config: config.clone(),
@@ -213,6 +208,12 @@ impl Plan {
         };
         let policy = Arc::new(policy(config, verifier, workers));
         Ok(Self { clock: Clock::start(), workers, connection_limit, policy, public, internal })
+    }
+
+    /// Whom the node's spans are of.
+    fn identity(&self, composition: &Composition) -> Identity {
+        let namespaces = self.policy.rules.names().to_vec();
+        Identity { uid: composition.id.to_string(), version: composition.version, namespaces }
     }
 
     fn admission(&self, config: &Config, mode: Mode) -> Admission {
