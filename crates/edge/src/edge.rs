@@ -63,12 +63,7 @@ impl Edge {
         let directives = Directives::new();
         let admission = Arc::new(Admission::new(admission, plan.fixed.workers, plan.clock.moment()));
         let encoders = composition.encoders.clone();
-        let names = handle.clone();
-        let identity = Identity {
-            uid: composition.id.to_string(),
-            version: composition.version,
-            namespaces: Box::new(move |namespace| names.rules().name(namespace).to_owned()),
-        };
+        let identity = identity(&composition, &handle);
         let (spans, exporter) = Spans::start(&config.tracing, identity, plan.clock)?;
 
         let control = Control {
@@ -248,6 +243,13 @@ fn spawn_broker(
 fn spawn_worker(setup: WorkerSetup, index: usize) -> Result<JoinHandle<()>, StartError> {
     threads::spawn(format!("worker-{index}"), move || run_worker(setup))
         .map_err(|cause| StartError::System { what: "a worker thread", cause })
+}
+
+/// Whom the node's spans are of.
+fn identity(composition: &Composition, handle: &Handle) -> Identity {
+    let names = handle.clone();
+    let namespaces = Box::new(move |namespace| names.rules().name(namespace).to_owned());
+    Identity { uid: composition.id.to_string(), version: composition.version, namespaces }
 }
 
 fn addresses(listeners: Option<&Vec<TcpListener>>) -> Vec<SocketAddr> {

@@ -12,7 +12,7 @@ use engine::{
 };
 use model::{
     ChannelName, ClaimedEpoch, ClientInfo, HistoryPage, HistoryRange, Payload, Position, Publication,
-    Refusal, Tags, TraceContext, limits,
+    Refusal, Tags, TraceParent, limits,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -133,7 +133,7 @@ impl Handle {
         payload: Payload,
         tags: Tags,
         terms: PublishTerms,
-        trace: Option<Arc<TraceContext>>,
+        trace: Option<Arc<TraceParent>>,
     ) -> Result<oneshot::Receiver<Result<Option<Position>, Refusal>>, Refusal> {
         let namespace = self.rules().of(&channel)?;
         let (reply, outcome) = oneshot::channel();

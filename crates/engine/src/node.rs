@@ -18,7 +18,7 @@ use broker::{Broker, BrokerEvent, Presence, Ticket};
 use channel::{Channel, Joined};
 use hashbrown::HashTable;
 use history::Question;
-use model::{ChannelName, Moment, Movement, Now, Position, Publication, Refusal, TraceContext, WorkerId};
+use model::{ChannelName, Moment, Movement, Now, Position, Publication, Refusal, TraceParent, WorkerId};
 use protocol::Encoders;
 use tokio::sync::oneshot;
 use worker::Worker;
@@ -73,7 +73,7 @@ enum Awaited {
 
 /// A client's publication that is part of a trace. A backend's request is told of by whoever answers it.
 struct Publishing {
-    context: Arc<TraceContext>,
+    place: Arc<TraceParent>,
     began: Moment,
 }
 
@@ -224,8 +224,8 @@ impl Node {
 
     fn publish(&mut self, request: PublishRequest) {
         let PublishRequest { channel, namespace, publication, terms, publisher } = request;
-        let context = publication.trace.clone().filter(|_| matches!(publisher, Publisher::Connection { .. }));
-        let publishing = context.map(|context| Box::new(Publishing { context, began: publication.accepted }));
+        let place = publication.trace.clone().filter(|_| matches!(publisher, Publisher::Connection { .. }));
+        let publishing = place.map(|place| Box::new(Publishing { place, began: publication.accepted }));
         let ticket = self.await_broker(Awaited::Publish(publisher, namespace, publishing));
         self.broker.publish(ticket, &channel, publication, terms);
     }
@@ -270,10 +270,10 @@ impl Node {
             return;
         };
         if let (Some(publishing), Some(tracer)) = (publishing, &self.tracer) {
-            let Publishing { context, began } = *publishing;
+            let Publishing { place, began } = *publishing;
             let kind = SpanKind::Command { code: outcome.as_ref().err().map_or(0, |refusal| refusal.code()) };
             let (namespace, ended) = (Some(namespace), self.now.moment);
-            tracer.end(Span { kind, context, parent: 0, namespace, began, ended });
+            tracer.end(Span { kind, place, parent: 0, namespace, began, ended });
         }
         let from_api = usize::from(matches!(publisher, Publisher::Api(_)));
         self.counters.publications[namespace.index()][from_api] += u64::from(outcome.is_ok());

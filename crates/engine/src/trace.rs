@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use model::{Moment, Publication, TraceContext, limits};
+use model::{Moment, Publication, TraceParent, limits};
 
 use crate::mailbox::Mailbox;
 use crate::rules::NamespaceId;
@@ -27,7 +27,7 @@ pub struct Span {
     /// What was done.
     pub kind: SpanKind,
     /// Its place in the trace.
-    pub context: Arc<TraceContext>,
+    pub place: Arc<TraceParent>,
     /// The span beneath which it is; 0 for the first of a trace.
     pub parent: u64,
     /// The namespace that it was about, if it was one.
@@ -73,14 +73,14 @@ impl Tracer {
     }
 
     /// The first span of a trace, if a random number says so.
-    pub fn begin(&self, roll: u64) -> Option<Arc<TraceContext>> {
+    pub fn begin(&self, roll: u64) -> Option<Arc<TraceParent>> {
         let is_sampled = self.roll_max.is_some_and(|most| roll <= most);
         let trace = || (u128::from(self.roll()) << 64) | u128::from(self.roll());
-        is_sampled.then(|| Arc::new(TraceContext::begun(trace(), self.roll())))
+        is_sampled.then(|| Arc::new(TraceParent::begun(trace(), self.roll())))
     }
 
     /// A new span of a trace that somebody began.
-    pub fn beneath(&self, parent: &TraceContext) -> Arc<TraceContext> {
+    pub fn beneath(&self, parent: &TraceParent) -> Arc<TraceParent> {
         Arc::new(parent.with_span(self.roll()))
     }
 
@@ -111,7 +111,7 @@ impl Tracer {
 /// whichever way the last of it went.
 pub(crate) struct DeliverySpan {
     tracer: Arc<Tracer>,
-    parent: Arc<TraceContext>,
+    parent: Arc<TraceParent>,
     namespace: NamespaceId,
     began: Moment,
     subscribers: AtomicU32,
@@ -165,7 +165,7 @@ impl Drop for DeliverySpan {
         };
         self.tracer.end(Span {
             kind,
-            context: self.tracer.beneath(&self.parent),
+            place: self.tracer.beneath(&self.parent),
             parent: self.parent.span(),
             namespace: Some(self.namespace),
             began: self.began,
@@ -181,11 +181,11 @@ mod tests {
     #[test]
     fn spans_beyond_the_bound_are_dropped_and_counted() {
         let tracer = tracer(None);
-        let context = tracer.beneath(&TraceContext::begun(1, 2));
+        let place = tracer.beneath(&TraceParent::begun(1, 2));
         for _ in 0..limits::SPANS_WAITING_MAX + 3 {
             tracer.end(Span {
                 kind: SpanKind::Command { code: 0 },
-                context: Arc::clone(&context),
+                place: Arc::clone(&place),
                 parent: 2,
                 namespace: None,
                 began: Moment::default(),
@@ -213,7 +213,7 @@ mod tests {
     fn a_delivery_ends_with_the_last_that_knows_of_it() {
         let tracer = Arc::new(tracer(None));
         let began = Moment::after_start(Duration::from_secs(1));
-        let trace = Some(Arc::new(TraceContext::begun(1, 2)));
+        let trace = Some(Arc::new(TraceParent::begun(1, 2)));
         let payload = model::Payload::parse_json(b"1").expect("a payload");
         let untraced = Publication::new(payload, began);
         let traced = Publication { trace, ..untraced.clone() };
@@ -231,11 +231,9 @@ mod tests {
         assert!(ended.is_empty());
         drop(other);
         tracer.take(&mut ended);
-        let [Span { kind, context, parent, began: first, ended: last, .. }] = &ended[..] else {
-            panic!("one")
-        };
+        let [Span { kind, place, parent, began: first, ended: last, .. }] = &ended[..] else { panic!("one") };
         assert_eq!(*kind, SpanKind::Delivery { subscribers: 2, deliveries: 2 });
-        assert_eq!((context.trace(), *parent, *first, *last), (1, 2, began, later(5)));
+        assert_eq!((place.trace(), *parent, *first, *last), (1, 2, began, later(5)));
     }
 
     fn tracer(part: Option<u64>) -> Tracer {

@@ -29,5 +29,5 @@ pub use rate::{Rate, TokenBucket};
 pub use refusal::Refusal;
 pub use secret::Secret;
 pub use time::{Moment, Now, UnixTime};
-pub use trace::TraceContext;
+pub use trace::TraceParent;
 pub use units::{ByteSize, Period, Ratio, UnitError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::{ClientId, Moment, TraceContext};
+use crate::{ClientId, Moment, TraceParent};
 
 /// A JSON value kept as its text, to be spliced and never parsed again.
 pub type RawJson = RawValue;
@@ -142,7 +142,7 @@ pub struct Publication {
     /// How long it had been under way from whoever took it on before; 0 if nobody did, or nobody says.
     pub travel_micros: u32,
     /// The sampled span that published it, if one did.
-    pub trace: Option<Arc<TraceContext>>,
+    pub trace: Option<Arc<TraceParent>>,
 }
 
 impl Publication {

@@ -7,14 +7,14 @@ use crate::limits;
 
 /// A span of somebody's trace, beneath which others can be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceContext {
+pub struct TraceParent {
     trace: u128,
     span: u64,
     flags: u8,
     state: Option<Arc<str>>,
 }
 
-impl TraceContext {
+impl TraceParent {
     const SAMPLED: u8 = 0x01;
     /// The trace's id was drawn at random.
     const RANDOM: u8 = 0x02;
@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn a_traceparent_says_trace_span_and_flags() {
-        let context = TraceContext::parse(PARENT, "a=1,b=2").expect("well-formed");
+        let context = TraceParent::parse(PARENT, "a=1,b=2").expect("well-formed");
         assert_eq!(context.trace(), 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
         assert_eq!((context.span(), context.flags()), (0xb7ad_6b71_6920_3331, 1));
         assert!(context.is_sampled());
         assert_eq!(context.state(), "a=1,b=2");
-        let unsampled = TraceContext::parse(&PARENT.replace("-01", "-02"), "").expect("well-formed");
+        let unsampled = TraceParent::parse(&PARENT.replace("-01", "-02"), "").expect("well-formed");
         assert!(!unsampled.is_sampled());
         let child = context.with_span(7);
         assert_eq!((child.trace(), child.span(), child.state()), (context.trace(), 7, "a=1,b=2"));
@@ -136,7 +136,7 @@ mod tests {
             ("9c-b7", "9cäb7"),
         ] {
             let parent = PARENT.replacen(given, changed, 1);
-            assert_eq!(TraceContext::parse(&parent, ""), None, "{parent}");
+            assert_eq!(TraceParent::parse(&parent, ""), None, "{parent}");
         }
     }
 
@@ -146,14 +146,14 @@ mod tests {
         for (parent, is_read) in
             [(later.clone(), true), (format!("{later}-what-comes"), true), (format!("{later}x"), false)]
         {
-            assert_eq!(TraceContext::parse(&parent, "").is_some(), is_read, "{parent}");
+            assert_eq!(TraceParent::parse(&parent, "").is_some(), is_read, "{parent}");
         }
     }
 
     #[test]
     fn a_tracestate_that_is_too_long_or_not_plain_is_left_out() {
         let long = "x".repeat(limits::TRACE_STATE_BYTES_MAX);
-        let state = |state: &str| TraceContext::parse(PARENT, state).expect("well-formed").state().to_owned();
+        let state = |state: &str| TraceParent::parse(PARENT, state).expect("well-formed").state().to_owned();
         assert_eq!(state(&long), long);
         for left_out in [format!("{long}x"), "a=\u{e9}".to_owned(), "a=1\n".to_owned()] {
             assert_eq!(state(&left_out), "");

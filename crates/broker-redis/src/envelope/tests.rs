@@ -1,6 +1,6 @@
 //! What goes into an envelope comes out of it, and nothing else does.
 
-use model::{Secret, TraceContext};
+use model::{Secret, TraceParent};
 use proptest::prelude::*;
 
 use super::*;
@@ -211,7 +211,7 @@ fn member() -> ClientInfo {
 fn body(terms: &Terms, channel: &ChannelName) -> Vec<u8> {
     let tags = BTreeMap::from([("lang".to_owned(), "en".to_owned())]);
     let payload = Payload::parse_json(b"[1]").expect("a payload");
-    let (publisher, trace) = (Some(Arc::new(member())), TraceContext::new(5, 6, 1, "a=1").map(Arc::new));
+    let (publisher, trace) = (Some(Arc::new(member())), TraceParent::new(5, 6, 1, "a=1").map(Arc::new));
     let publication = Publication::new(payload, Moment::default());
     let publication = Publication { publisher, tags: tags.into(), trace, ..publication };
     let mut body = Vec::new();
@@ -340,7 +340,7 @@ proptest! {
         let publication = Publication {
             publisher: publisher.map(Arc::new),
             tags: tags.into(),
-            trace: TraceContext::new(trace.0, trace.1, 1, "").map(Arc::new),
+            trace: TraceParent::new(trace.0, trace.1, 1, "").map(Arc::new),
             ..Publication::new(payload, Moment::default())
         };
         let mut body = Vec::new();

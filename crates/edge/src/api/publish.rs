@@ -106,7 +106,7 @@ impl Caller<'_> {
         let terms = PublishTerms { history, idempotency_key, version };
         let trace = self.span.map(|span| {
             span.concerns(namespace);
-            span.context()
+            span.place()
         });
         Ok(handle.begin_publish(channel, payload, tags, terms, trace)?)
     }

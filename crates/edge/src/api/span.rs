@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, StatusCode};
 use engine::{NamespaceId, Span, SpanKind, Tracer};
-use model::{Moment, TraceContext};
+use model::{Moment, TraceParent};
 
 use super::Endpoint;
 use super::method::Method;
@@ -12,7 +12,7 @@ use super::method::Method;
 /// A sampled request under way.
 pub(super) struct RequestSpan {
     tracer: Arc<Tracer>,
-    context: Arc<TraceContext>,
+    place: Arc<TraceParent>,
     parent: u64,
     route: &'static str,
     began: Moment,
@@ -36,18 +36,18 @@ impl RequestSpan {
         began: Moment,
     ) -> Option<Self> {
         let (tracer, route) = (tracer?, route(endpoint)?);
-        let (context, parent) = match caller(headers) {
+        let (place, parent) = match caller(headers) {
             Some(caller) if caller.is_sampled() => (tracer.beneath(&caller), caller.span()),
             Some(_) => return None,
             None => (tracer.begin(tracer.roll())?, 0),
         };
         let (tracer, concerns) = (Arc::clone(tracer), Mutex::new(Concern::Nothing));
-        Some(Self { tracer, context, parent, route, began, concerns })
+        Some(Self { tracer, place, parent, route, began, concerns })
     }
 
     /// What publications of the request are beneath.
-    pub(super) fn context(&self) -> Arc<TraceContext> {
-        Arc::clone(&self.context)
+    pub(super) fn place(&self) -> Arc<TraceParent> {
+        Arc::clone(&self.place)
     }
 
     /// It publishes to a channel of a namespace.
@@ -62,13 +62,13 @@ impl RequestSpan {
 
     /// It was answered.
     pub(super) fn end(self, status: StatusCode, code: Option<u16>, ended: Moment) {
-        let Self { tracer, context, parent, route, began, concerns } = self;
+        let Self { tracer, place, parent, route, began, concerns } = self;
         let namespace = match concerns.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Concern::One(namespace) => Some(namespace),
             Concern::Nothing | Concern::Several => None,
         };
         let kind = SpanKind::Request { route, status: status.as_u16(), code };
-        tracer.end(Span { kind, context, parent, namespace, began, ended });
+        tracer.end(Span { kind, place, parent, namespace, began, ended });
     }
 }
 
@@ -84,12 +84,12 @@ fn route(endpoint: Endpoint) -> Option<&'static str> {
 }
 
 /// The span that the request comes from. A malformed one is as good as none.
-fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+fn caller(headers: &HeaderMap) -> Option<TraceParent> {
     let mut parents = headers.get_all("traceparent").iter();
     let (parent, None) = (parents.next()?, parents.next()) else { return None };
     let states = headers.get_all("tracestate").iter().map(|state| state.to_str());
     let state = states.collect::<Result<Vec<_>, _>>().unwrap_or_default().join(",");
-    TraceContext::parse(parent.to_str().ok()?, &state)
+    TraceParent::parse(parent.to_str().ok()?, &state)
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(span.is_some(), is_sampled, "{parents:?}");
             let expected = if has_parent { ("a=1,b=2", 0xb7ad_6b71_6920_3331) } else { ("", 0) };
             if let Some(span) = span {
-                assert_eq!((span.context.state(), span.parent), expected, "{parents:?}");
+                assert_eq!((span.place.state(), span.parent), expected, "{parents:?}");
             }
             let info = Endpoint::Method(Method::Info);
             assert!(RequestSpan::begin(Some(&tracer), info, &headers, Moment::default()).is_none());

@@ -59,7 +59,7 @@ impl Encoding {
     }
 
     fn written(&self, span: &Span) -> Written {
-        let context = &span.context;
+        let place = &span.place;
         let (name, role, mut attributes) = described(span.kind);
         attributes.extend(self.namespace(span.namespace));
         let parent = (span.parent != 0).then(|| span.parent.to_be_bytes().to_vec());
@@ -67,11 +67,11 @@ impl Encoding {
         let is_remote = parent.is_some() && matches!(span.kind, SpanKind::Request { .. });
         let remote = SpanFlags::ContextHasIsRemoteMask as u32 | SpanFlags::ContextIsRemoteMask as u32;
         Written {
-            trace_id: context.trace().to_be_bytes().to_vec(),
-            span_id: context.span().to_be_bytes().to_vec(),
-            trace_state: context.state().to_owned(),
+            trace_id: place.trace().to_be_bytes().to_vec(),
+            span_id: place.span().to_be_bytes().to_vec(),
+            trace_state: place.state().to_owned(),
             parent_span_id: parent.unwrap_or_default(),
-            flags: u32::from(context.flags()) | if is_remote { remote } else { 0 },
+            flags: u32::from(place.flags()) | if is_remote { remote } else { 0 },
             name,
             kind: role.into(),
             start_time_unix_nano: self.nanos(span.began),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth::{ConnectionGrant, TokenRefusal, Verdict};
 use broker::PublishTerms;
 use model::{
-    ChannelName, ClientInfo, CloseReason, Now, Payload, Publication, Refusal, RequestId, TraceContext,
+    ChannelName, ClientInfo, CloseReason, Now, Payload, Publication, Refusal, RequestId, TraceParent,
     UnixTime, limits,
 };
 use protocol::{Command, CommandKind, Event};
@@ -162,7 +162,7 @@ impl Shard {
         Outcome::Pending
     }
 
-    fn begin_trace(&mut self) -> Option<Arc<TraceContext>> {
+    fn begin_trace(&mut self) -> Option<Arc<TraceParent>> {
         self.place.tracer.as_ref()?;
         let roll = self.roll();
         self.place.tracer.as_ref()?.begin(roll)
