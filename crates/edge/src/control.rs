@@ -14,7 +14,7 @@ use hyper::{Request, Response};
 use hyper_util::service::TowerToHyperService;
 use model::Moment;
 use protocol::Encoders;
-use tokio::runtime::{Builder, Handle as RuntimeHandle};
+use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::sync::Semaphore;
 use transport::{Admission, Fallback};
 
@@ -39,10 +39,30 @@ pub(crate) struct Control {
     pub(crate) health: Health,
     pub(crate) admission: Arc<Admission>,
     pub(crate) encoders: Encoders,
-    pub(crate) mode: Mode,
     pub(crate) version: &'static str,
     pub(crate) public: Vec<SocketAddr>,
     pub(crate) directives: Directives,
+}
+
+/// The control thread's runtime, and the signals that end the node: heard from here on, however long the start takes.
+pub(crate) struct Ground {
+    runtime: Runtime,
+    stop: Stop,
+}
+
+impl Ground {
+    pub(crate) fn prepare(asked: Arc<Semaphore>, mode: Mode) -> Result<Self, StartError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+        let listening = {
+            let _entered = runtime.enter();
+            Stop::listen(asked, mode)
+        };
+        Ok(Self { stop: listening.map_err(system)?, runtime })
+    }
+}
+
+fn system(cause: io::Error) -> StartError {
+    StartError::System { what: "the control thread", cause }
 }
 
 /// Starts the control thread. Without a listener of its own, the workers hand requests to the fallback that
@@ -51,10 +71,8 @@ pub(crate) fn spawn(
     control: Control,
     listeners: Option<Vec<TcpListener>>,
     broker: BrokerLink,
-    stop: Arc<Semaphore>,
+    Ground { runtime, stop }: Ground,
 ) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
-    let system = |cause| StartError::System { what: "the control thread", cause };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
     let identity = control.identity();
     let router = control.router(broker.clone(), identity.clone());
     let fallback = listeners.is_none().then(|| fallback(router.clone(), runtime.handle().clone()));
@@ -88,23 +106,31 @@ impl Control {
         router: Router,
         listeners: Vec<TcpListener>,
         broker: BrokerLink,
-        stop: Arc<Semaphore>,
+        stop: Stop,
     ) -> io::Result<()> {
-        let stop = Stop::listen(stop, self.mode)?;
         let handle = self.handle.clone();
         let mut internal = internal::Listeners::new(router, listeners)?;
-        tokio::select! {
-            () = self.live_and_drain(stop) => {}
+        let is_drained = tokio::select! {
+            is_drained = self.live_and_drain(stop) => is_drained,
             never = internal.serve() => match never {},
             never = self.beat() => match never {},
             never = handle.hand_over() => match never {},
             never = self.directives.carry_out(&handle) => match never {},
             never = handle.letters().exchange(&handle) => match never {},
             never = roster::keep(&handle, &identity) => match never {},
-        }
+        };
         roster::leave(&handle);
         for worker in self.handle.workers() {
             worker.stop();
+        }
+        if is_drained {
+            // Probes are answered meanwhile, and the last scrape finds nothing under way.
+            tokio::select! {
+                () = drain::flush(&handle) => {}
+                never = internal.serve() => match never {},
+                never = self.beat() => match never {},
+                never = handle.hand_over() => match never {},
+            }
         }
         // Requests that are under way may still publish.
         tokio::select! {
@@ -115,13 +141,16 @@ impl Control {
         Ok(())
     }
 
-    /// Serves until the node is told to end, and then until its clients are gone or its time is up.
-    async fn live_and_drain(&self, mut stop: Stop) {
+    /// Serves until the node is told to end, and then until its clients are gone or its time is up. False when it was
+    /// told a second time.
+    async fn live_and_drain(&self, mut stop: Stop) -> bool {
         stop.told().await;
-        tracing::info!("draining: {} to go", self.handle.count().await.connections);
         tokio::select! {
-            () = stop.told() => tracing::warn!("told to end a second time: closing at once"),
-            () = drain::run(&self.handle, &self.health, &self.config.drain) => {}
+            () = stop.told() => {
+                tracing::warn!("told to end a second time: closing at once");
+                false
+            }
+            () = drain::run(&self.handle, self.health.drain(), &self.config.drain) => true,
         }
     }
 

@@ -48,6 +48,8 @@ struct Plan {
 impl Edge {
     /// Starts a node. Every fault that an operator can mend is found before a client is let in.
     pub fn start(config: &Config, composition: Composition) -> Result<Self, StartError> {
+        let stop = Arc::new(Semaphore::new(0));
+        let ground = control::Ground::prepare(Arc::clone(&stop), composition.mode)?;
         let mut plan = Plan::new(config)?;
         let public = addresses(plan.public.first());
         let internal = plan.internal.as_ref().map_or_else(|| public.clone(), |list| addresses(Some(list)));
@@ -67,14 +69,11 @@ impl Edge {
             health: Health::new(handle.clone(), broker.clone()),
             admission: Arc::clone(&admission),
             encoders: encoders.clone(),
-            mode: composition.mode,
             version: composition.version,
             public: public.clone(),
             directives: directives.clone(),
         };
-        let stop = Arc::new(Semaphore::new(0));
-        let (fallback, control) =
-            control::spawn(control, plan.internal.take(), broker.clone(), Arc::clone(&stop))?;
+        let (fallback, control) = control::spawn(control, plan.internal.take(), broker.clone(), ground)?;
 
         let mut threads = vec![control];
         let workers = links.iter().map(|link| Arc::clone(&link.mailbox));
@@ -203,6 +202,7 @@ impl Plan {
             allowed_origins: config.allowed_origins.clone(),
             allows_loopback: mode == Mode::Development,
             trusted_proxies: config.trusted_proxies.clone(),
+            proxy_protocol: config.public.proxy_protocol,
             connection_limit: self.connection_limit,
             connect_rate: (config.connect_rate_limit > 0).then_some(config.connect_rate_limit),
             workers: self.workers,

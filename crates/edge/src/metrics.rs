@@ -124,6 +124,12 @@ impl Sources {
         let nodes = gauge("fanfare_nodes", "Nodes that are known, this one included.");
         let others = self.handle.roster().others(self.handle.clock().moment()).len();
         let draining = gauge("fanfare_draining", "1 while the node closes its connections to end.");
+        let remaining = gauge(
+            "fanfare_drain_remaining_seconds",
+            "About how long a drain still takes, by its delay, its window and the connections that are left; 0 \
+             when the node does not drain.",
+        );
+        let (drain, now) = (self.health.drain(), self.handle.clock().moment());
         let rejected = counter(
             "fanfare_connections_refused_total",
             "Connections refused before their protocol was spoken.",
@@ -139,7 +145,8 @@ impl Sources {
             build.value(&[("version", self.version)], 1),
             nodes.value(&[], 1 + others as u64),
             limit.value(&[], u64::from(self.admission.connection_limit())),
-            draining.value(&[], u64::from(self.health.is_draining())),
+            draining.value(&[], u64::from(drain.is_draining())),
+            remaining.value(&[], drain.remaining(now).as_secs_f64().ceil() as u64),
             rejected.values("reason", Rejection::LABELS, self.admission.rejections()),
             dropped.value(&[], crate::log::dropped()),
         ]

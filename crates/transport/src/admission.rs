@@ -22,12 +22,14 @@ pub enum Rejection {
     Handshake,
     /// Too many handshakes are under way, or descriptors ran out; the socket was dropped unread.
     Overload,
+    /// No header of a proxy where one must be, or a peer that is no proxy.
+    ProxyHeader,
 }
 
 impl Rejection {
     /// Labels in metrics, in the order of [`Self::index`].
-    pub const LABELS: [&'static str; 5] =
-        ["connection_limit", "connect_rate", "origin", "handshake", "overload"];
+    pub const LABELS: [&'static str; 6] =
+        ["connection_limit", "connect_rate", "origin", "handshake", "overload", "proxy_header"];
 
     /// Position of the rejection in [`Self::LABELS`].
     pub fn index(self) -> usize {
@@ -41,6 +43,7 @@ pub struct Admission {
     /// Pages of the machine itself are allowed too, on whatever port.
     allows_loopback: bool,
     trusted_proxies: Vec<Network>,
+    proxy_protocol: bool,
     connection_limit: u32,
     rate: Option<(Rate, Mutex<TokenBucket>)>,
     /// Connections and handshakes by worker; each is written by its own worker alone.
@@ -61,6 +64,8 @@ pub struct AdmissionRules {
     pub allows_loopback: bool,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether every connection begins with a proxy's header.
+    pub proxy_protocol: bool,
     /// Connections of the node.
     pub connection_limit: u32,
     /// New connections per second; `None` for any number.
@@ -77,6 +82,7 @@ impl Admission {
             allowed_origins: rules.allowed_origins,
             allows_loopback: rules.allows_loopback,
             trusted_proxies: rules.trusted_proxies,
+            proxy_protocol: rules.proxy_protocol,
             connection_limit: rules.connection_limit,
             rate: rate.map(|rate| (rate, Mutex::new(TokenBucket::full(rate, now)))),
             counts: (0..rules.workers).map(|_| Count::default()).collect(),
@@ -129,17 +135,29 @@ impl Admission {
         if is_allowed { Ok(()) } else { Err(Rejection::Origin) }
     }
 
-    /// A client's address: its socket's, or what a trusted proxy says it is.
+    /// Whether every connection begins with a proxy's header.
+    pub(crate) fn expects_proxy_header(&self) -> bool {
+        self.proxy_protocol
+    }
+
+    /// Whether a peer may say in such a header where a client is.
+    pub(crate) fn may_proxy(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.is_empty() || self.is_trusted(peer)
+    }
+
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+
+    /// A client's address: its socket's or the one in its proxy's header, or what a trusted proxy says it is.
     pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let is_trusted =
-            |address: IpAddr| self.trusted_proxies.iter().any(|network| network.contains(address));
         let mut address = peer;
         let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
         // The last entry is the nearest proxy's word; go on only as long as the speaker is trusted.
         for hop in hops.into_iter().rev() {
             match hop.trim().parse() {
-                Ok(said) if is_trusted(address) => address = said,
+                Ok(said) if self.is_trusted(address) => address = said,
                 Ok(_) | Err(_) => break,
             }
         }
@@ -227,6 +245,7 @@ mod tests {
             allowed_origins: Vec::new(),
             allows_loopback: true,
             trusted_proxies: proxies.iter().map(|text| text.parse().expect("a network")).collect(),
+            proxy_protocol: false,
             connection_limit: 100,
             connect_rate: None,
             workers: 2,

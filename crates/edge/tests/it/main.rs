@@ -18,6 +18,7 @@ mod logs;
 mod metrics;
 mod metrics_reference;
 mod pipelining;
+mod proxies;
 mod recovery;
 mod silence;
 mod slow;

@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     pub(crate) outbox_bytes_total: usize,
     /// The rules of the channels `kept:…`; those without a namespace keep nothing.
     pub(crate) kept: NamespaceConfig,
+    pub(crate) connection_age: Period,
 }
 
 impl Default for Setup {
@@ -47,6 +48,7 @@ impl Default for Setup {
                 history_ttl: Period::seconds(60),
                 ..NamespaceConfig::default()
             },
+            connection_age: Period::default(),
         }
     }
 }
@@ -83,6 +85,7 @@ impl World {
             ping_interval: Period::seconds(0),
             command_rate: 1_000_000,
             command_burst: 1_000_000,
+            connection_age: setup.connection_age,
             ..ClientConfig::default()
         };
         let namespaces = BTreeMap::from([("kept".to_owned(), setup.kept)]);
@@ -167,6 +170,11 @@ impl World {
                 self.serve_worker(worker);
             }
         }
+    }
+
+    /// Lets time pass that no worker notices.
+    pub(crate) fn stand_still(&mut self, span: Duration) {
+        self.passed += span;
     }
 
     /// Lets time pass for the sequencer too, which acts at every tick.
