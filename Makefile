@@ -18,12 +18,13 @@ test: ## Runs all tests, then two client libraries against a real node; installs
 	conformance/centrifuge-js/run.sh
 	conformance/cent/run.sh
 
-conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, churn, failover, bench and load test in small
+conformance: ## Runs the long lanes: WebSocket suite, browser, pages, cluster, proxies, churn, failover, bench and load test in small
 	conformance/autobahn/run.sh
 	conformance/browser/run.sh
 	conformance/quickstart/run.sh
 	conformance/backends/run.sh
 	conformance/cluster/run.sh
+	conformance/proxies/run.sh
 	conformance/churn/run.sh
 	conformance/failover/run.sh
 	conformance/bench/run.sh
