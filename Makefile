@@ -26,6 +26,7 @@ conformance: ## Runs the long lanes: protocols, browsers, pages, chart, cluster,
 	conformance/chart/run.sh
 	conformance/backends/run.sh
 	conformance/cluster/run.sh
+	conformance/proxies/run.sh
 	conformance/churn/run.sh
 	conformance/failover/run.sh
 	conformance/bench/run.sh

@@ -65,26 +65,39 @@ find_chromium() {
 # install_redis: Redis and what its tests' certificates are made with.
 install_redis() {
     package openssl openssl
-    quiet_package redis-server redis-server redis-sentinel
+    without_services package redis-server redis-server redis-sentinel
 }
 
 # install_prometheus: Prometheus with promtool.
 install_prometheus() {
-    quiet_package promtool prometheus
+    without_services package promtool prometheus
 }
 
-# quiet_package: like package, where Debian would start a service that nobody asked for.
-quiet_package() {
+# without_services COMMAND...: runs it, and lets no package start the service that Debian would start with it, which
+# nobody asked for.
+without_services() {
     local policy=/usr/sbin/policy-rc.d
-    command -v "$1" >/dev/null && return
     if [ "$(id -u)" != 0 ] || [ -e "$policy" ]; then
-        package "$@"
+        "$@"
         return
     fi
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
-    (package "$@") || { rm -f "$policy"; exit 1; }
+    ("$@") || { rm -f "$policy"; exit 1; }
     rm -f "$policy"
+}
+
+# install_redis: Redis and what its tests' certificates are made with.
+install_redis() {
+    package openssl openssl
+    command -v redis-server >/dev/null || without_services package redis-server redis-server redis-sentinel
+}
+
+# install_proxies: nginx with what passes on bytes, and HAProxy.
+install_proxies() {
+    package openssl openssl
+    command -v nginx >/dev/null && command -v haproxy >/dev/null && [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] ||
+        without_services package ngx_stream_module.so nginx libnginx-mod-stream haproxy
 }
 
 # find_valkey: sets $VALKEY_SERVER to a server of version 8 or newer: the installed one, or one that is unpacked from a

@@ -14,7 +14,7 @@ use hyper::{Request, Response};
 use hyper_util::service::TowerToHyperService;
 use model::Moment;
 use protocol::Encoders;
-use tokio::runtime::{Builder, Handle as RuntimeHandle};
+use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::sync::Semaphore;
 use transport::Fallback;
 
@@ -42,11 +42,33 @@ pub(crate) struct Control {
     pub(crate) targets: Targets,
     pub(crate) reload: Reload,
     pub(crate) encoders: Encoders,
-    pub(crate) mode: Mode,
     pub(crate) version: &'static str,
     pub(crate) public: Vec<SocketAddr>,
     pub(crate) directives: Directives,
     pub(crate) spans: Spans,
+}
+
+/// The control thread's runtime, and the signals to the node: heard from here on, however long the start takes.
+pub(crate) struct Ground {
+    runtime: Runtime,
+    stop: Stop,
+    hangups: Hangups,
+}
+
+impl Ground {
+    pub(crate) fn prepare(asked: Arc<Semaphore>, mode: Mode) -> Result<Self, StartError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+        let listening = {
+            let _entered = runtime.enter();
+            Stop::listen(asked, mode).and_then(|stop| Ok((stop, Hangups::listen(mode)?)))
+        };
+        let (stop, hangups) = listening.map_err(system)?;
+        Ok(Self { runtime, stop, hangups })
+    }
+}
+
+fn system(cause: io::Error) -> StartError {
+    StartError::System { what: "the control thread", cause }
 }
 
 /// Starts the control thread. Without a listener of its own, the workers hand requests to the fallback that
@@ -55,15 +77,8 @@ pub(crate) fn spawn(
     control: Control,
     listeners: Option<Vec<TcpListener>>,
     broker: BrokerLink,
-    stop: Arc<Semaphore>,
+    Ground { runtime, stop, hangups }: Ground,
 ) -> Result<(Option<Fallback>, JoinHandle<()>), StartError> {
-    let system = |cause| StartError::System { what: "the control thread", cause };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
-    let hangups = {
-        let _context = runtime.enter();
-        // Before the node is ready: until then the signal ends the process.
-        Hangups::listen(control.mode).map_err(system)?
-    };
     let identity = control.identity();
     let router = control.router(broker.clone(), identity.clone());
     let fallback = listeners.is_none().then(|| fallback(router.clone(), runtime.handle().clone()));
@@ -107,13 +122,12 @@ impl Control {
         router: Router,
         listeners: Vec<TcpListener>,
         broker: BrokerLink,
-        stop: Arc<Semaphore>,
+        stop: Stop,
     ) -> io::Result<()> {
-        let stop = Stop::listen(stop, self.mode)?;
         let handle = self.handle.clone();
         let mut internal = internal::Listeners::new(router, listeners)?;
-        tokio::select! {
-            () = self.live_and_drain(stop) => {}
+        let is_drained = tokio::select! {
+            is_drained = self.live_and_drain(stop) => is_drained,
             never = internal.serve() => match never {},
             never = self.beat() => match never {},
             never = handle.hand_over() => match never {},
@@ -121,10 +135,19 @@ impl Control {
             never = handle.letters().exchange(&handle) => match never {},
             never = roster::keep(&handle, &identity) => match never {},
             never = self.reload.keep(hangups, &self.targets) => match never {},
-        }
+        };
         roster::leave(&handle);
         for worker in self.handle.workers() {
             worker.stop();
+        }
+        if is_drained {
+            // Probes are answered meanwhile, and the last scrape finds nothing under way.
+            tokio::select! {
+                () = drain::flush(&handle) => {}
+                never = internal.serve() => match never {},
+                never = self.beat() => match never {},
+                never = handle.hand_over() => match never {},
+            }
         }
         // Requests that are under way may still publish.
         tokio::select! {
@@ -135,14 +158,17 @@ impl Control {
         Ok(())
     }
 
-    /// Serves until the node is told to end, and then until its clients are gone or its time is up.
-    async fn live_and_drain(&self, mut stop: Stop) {
+    /// Serves until the node is told to end, and then until its clients are gone or its time is up. False when it was
+    /// told a second time.
+    async fn live_and_drain(&self, mut stop: Stop) -> bool {
         stop.told().await;
         let terms = self.targets.drain.now();
-        tracing::info!("draining: {} to go", self.handle.count().await.connections);
         tokio::select! {
-            () = stop.told() => tracing::warn!("told to end a second time: closing at once"),
-            () = drain::run(&self.handle, &self.health, &terms) => {}
+            () = stop.told() => {
+                tracing::warn!("told to end a second time: closing at once");
+                false
+            }
+            () = drain::run(&self.handle, self.health.drain(), &terms) => true,
         }
     }
 

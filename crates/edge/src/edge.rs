@@ -49,6 +49,8 @@ struct Plan {
 impl Edge {
     /// Starts a node. Every fault that an operator can mend is found before a client is let in.
     pub fn start(config: &Config, composition: Composition) -> Result<Self, StartError> {
+        let stop = Arc::new(Semaphore::new(0));
+        let ground = control::Ground::prepare(Arc::clone(&stop), composition.mode)?;
         let mut plan = Plan::new(config, composition.mode)?;
         let public = addresses(plan.public.first());
         let internal = plan.internal.as_ref().map_or_else(|| public.clone(), |list| addresses(Some(list)));
@@ -56,10 +58,7 @@ impl Edge {
         let links: Arc<[WorkerLink]> = (0..plan.fixed.workers).map(|_| WorkerLink::new()).collect();
         let Parts { policy, admission, access, drain, .. } = plan.parts;
         let policy = Arc::new(policy);
-        let roster = Roster::new(composition.id, composition.broker.is_shared(), composition.formats);
-        let (node, roster) = (Arc::clone(&broker.mailbox), Arc::new(roster));
-        let rules = Arc::clone(&policy.rules);
-        let handle = Handle::new(node, Arc::clone(&links), rules, plan.clock, roster);
+        let handle = handle(&composition, &broker, &links, &policy, plan.clock);
         let directives = Directives::new();
         let admission = Arc::new(Admission::new(admission, plan.fixed.workers, plan.clock.moment()));
         let encoders = composition.encoders.clone();
@@ -73,15 +72,12 @@ impl Edge {
             targets: Targets::new(&handle, &admission, access, drain),
             reload: Reload::new(composition.loaded, plan.fixed),
             encoders: encoders.clone(),
-            mode: composition.mode,
             version: composition.version,
             public: public.clone(),
             directives: directives.clone(),
             spans: spans.clone(),
         };
-        let stop = Arc::new(Semaphore::new(0));
-        let (fallback, control) =
-            control::spawn(control, plan.internal.take(), broker.clone(), Arc::clone(&stop))?;
+        let (fallback, control) = control::spawn(control, plan.internal.take(), broker.clone(), ground)?;
 
         let mut threads = vec![control];
         let workers = links.iter().map(|link| Arc::clone(&link.mailbox));
@@ -205,7 +201,8 @@ impl Plan {
     fn new(config: &Config, mode: Mode) -> Result<Self, StartError> {
         let workers = if config.workers == 0 { cpu_quota() } else { config.workers };
         let (descriptors, allows_loopback) = (raise_descriptor_limit(), mode == Mode::Development);
-        let fixed = Fixed { workers, descriptors, allows_loopback };
+        let proxy_protocol = config.public.proxy_protocol;
+        let fixed = Fixed { workers, descriptors, proxy_protocol, allows_loopback };
         let rules = Rules::new(&config.channels, &config.namespaces, config.client.insecure);
         let parts = Parts::new(config, rules, fixed)?;
         parts.warn(config);
@@ -243,6 +240,19 @@ fn spawn_broker(
 fn spawn_worker(setup: WorkerSetup, index: usize) -> Result<JoinHandle<()>, StartError> {
     threads::spawn(format!("worker-{index}"), move || run_worker(setup))
         .map_err(|cause| StartError::System { what: "a worker thread", cause })
+}
+
+fn handle(
+    composition: &Composition,
+    broker: &BrokerLink,
+    links: &Arc<[WorkerLink]>,
+    policy: &Policy,
+    clock: Clock,
+) -> Handle {
+    let is_shared = composition.broker.is_shared();
+    let roster = Roster::new(composition.id, is_shared, composition.formats.clone());
+    let (node, rules) = (Arc::clone(&broker.mailbox), Arc::clone(&policy.rules));
+    Handle::new(node, Arc::clone(links), rules, clock, Arc::new(roster))
 }
 
 /// Whom the node's spans are of.

@@ -1,7 +1,6 @@
 //! Health: is the process alive, should it get traffic, has it started. Each check is told by name.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +10,7 @@ use serde::Serialize;
 use transport::Pulse;
 
 use crate::broker_thread::BrokerLink;
+use crate::drain::Progress;
 use crate::handle::Handle;
 
 /// What health is judged by. Cheap to clone.
@@ -19,7 +19,7 @@ pub(crate) struct Health {
     handle: Handle,
     broker: BrokerLink,
     control: Arc<Pulse>,
-    draining: Arc<AtomicBool>,
+    drain: Arc<Progress>,
 }
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ struct Check {
 
 impl Health {
     pub(crate) fn new(handle: Handle, broker: BrokerLink) -> Self {
-        Self { handle, broker, control: Arc::default(), draining: Arc::default() }
+        Self { handle, broker, control: Arc::default(), drain: Arc::default() }
     }
 
     /// The control thread's own sign of life.
@@ -45,13 +45,9 @@ impl Health {
         self.control.beat(self.handle.clock().moment());
     }
 
-    /// The node is about to end: it wants no more traffic.
-    pub(crate) fn begin_drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// How far the node's end is: once that has begun, it wants no more traffic.
+    pub(crate) fn drain(&self) -> &Progress {
+        &self.drain
     }
 
     /// Whether `/readyz` is green.
@@ -84,9 +80,9 @@ impl Health {
     }
 
     fn readiness(&self) -> Vec<Check> {
-        let draining = self.is_draining();
-        let detail = if draining { "closing connections" } else { "taking connections" };
-        let drain = Check { name: "draining".to_owned(), ok: !draining, detail: detail.to_owned() };
+        let words = self.drain.words(self.handle.clock().moment());
+        let (ok, detail) = (words.is_none(), words.unwrap_or_else(|| "taking connections".to_owned()));
+        let drain = Check { name: "draining".to_owned(), ok, detail };
         let status = self.broker.status();
         let state = if status.is_up { "up" } else { "down" };
         let detail = format!("{}: {state} {}", status.name, status.detail).trim_end().to_owned();

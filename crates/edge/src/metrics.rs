@@ -143,6 +143,12 @@ impl Sources {
             "fanfare_memory_limit_bytes",
             "Memory that the node's control group allows, or that the machine has.",
         );
+        let remaining = gauge(
+            "fanfare_drain_remaining_seconds",
+            "About how long a drain still takes, by its delay, its window and the connections that are left; 0 \
+             when the node does not drain.",
+        );
+        let (drain, now) = (self.health.drain(), self.handle.clock().moment());
         let rejected = counter(
             "fanfare_connections_refused_total",
             "Connections refused before their protocol was spoken.",
@@ -159,8 +165,9 @@ impl Sources {
             nodes.value(&[], 1 + others as u64),
             limit.value(&[], u64::from(self.admission.connection_limit())),
             ready.value(&[], u64::from(self.health.is_ready())),
-            draining.value(&[], u64::from(self.health.is_draining())),
             memory.value(&[], self.memory_limit),
+            draining.value(&[], u64::from(drain.is_draining())),
+            remaining.value(&[], drain.remaining(now).as_secs_f64().ceil() as u64),
             rejected.values("reason", Rejection::LABELS, self.admission.rejections()),
             dropped.value(&[], crate::log::dropped()),
         ]

@@ -26,6 +26,8 @@ pub(crate) struct Fixed {
     pub(crate) workers: u16,
     /// The limit on open files.
     pub(crate) descriptors: u64,
+    /// Whether connections begin with a proxy's header.
+    pub(crate) proxy_protocol: bool,
     /// Whether pages of this machine may connect.
     pub(crate) allows_loopback: bool,
 }
@@ -42,6 +44,7 @@ impl Parts {
             allowed_origins: config.allowed_origins.clone(),
             allows_loopback: fixed.allows_loopback,
             trusted_proxies: config.trusted_proxies.clone(),
+            proxy_protocol: fixed.proxy_protocol,
             connection_limit: connection_limit(config.connection_limit, fixed.descriptors)?,
             connect_rate: (config.connect_rate_limit > 0).then_some(config.connect_rate_limit),
         };

@@ -37,6 +37,11 @@ pub struct ClientConfig {
     /// Time that a client has to answer a ping before its connection is closed with code 3012. From `1s`
     /// while pings are sent.
     pub pong_timeout: Period,
+    /// Age at which a connection is closed with code 3011, upon which client libraries reconnect within about a
+    /// second and recover what they missed; so that connections spread over nodes that came later. Each has an age
+    /// of its own, up to a tenth more or less. From `10s` to `30d`; `0` sets none.
+    #[schemars(extend("x-reload" = true))]
+    pub connection_age: Period,
 }
 
 impl Default for ClientConfig {
@@ -50,6 +55,7 @@ impl Default for ClientConfig {
             command_burst: 2000,
             ping_interval: Period::seconds(25),
             pong_timeout: Period::seconds(8),
+            connection_age: Period::default(),
         }
     }
 }

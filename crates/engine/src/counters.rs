@@ -94,6 +94,8 @@ pub struct NodeCounters {
     pub unplaced: u64,
     /// Movements that were not told because the channel has too many members.
     pub movements_hushed: u64,
+    /// Calls to the broker that are not answered yet.
+    pub awaited: u64,
     /// Calls to the presence that wait or are under way.
     pub visits: u64,
     /// Those that were refused: made again, dropped.

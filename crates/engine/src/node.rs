@@ -232,6 +232,7 @@ impl Node {
 
     fn count(&mut self, reply: oneshot::Sender<NodeCounters>) {
         self.counters.repairing = self.repairs.count();
+        self.counters.awaited = u64::from(self.awaited.count());
         self.counters.visits = u64::from(self.visits.count());
         self.counters.visits_refused = [self.visits.counts.repeated, self.visits.counts.dropped];
         // A scrape that gave up no longer listens.

@@ -5,6 +5,7 @@ mod commands;
 mod connect;
 mod deadlines;
 mod deliver;
+mod drain;
 mod history;
 mod lapse;
 mod listing;
@@ -75,7 +76,7 @@ pub struct Shard {
     vouched: u32,
     /// Commands of the present frame that were answered without a wait.
     answered_at_once: u32,
-    drain: Option<deadlines::Drain>,
+    drain: Option<drain::Drain>,
 }
 
 struct Tables {

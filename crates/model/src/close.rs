@@ -22,6 +22,8 @@ pub enum CloseReason {
     Slow,
     /// What the client is subscribed to no longer matches its token.
     InsufficientState,
+    /// The connection reached the age at which it is to begin anew, maybe on another node.
+    Aged,
     /// No pong in time.
     NoPong,
     /// The command rate was exceeded after a warning.
@@ -64,6 +66,7 @@ impl CloseReason {
             Self::SubscriptionExpired => 3006,
             Self::Slow => 3008,
             Self::InsufficientState => 3010,
+            Self::Aged => 3011,
             Self::NoPong => 3012,
             Self::TooManyRequests => 3013,
             Self::InvalidToken => 3500,
@@ -89,6 +92,7 @@ impl CloseReason {
             Self::SubscriptionExpired => "subscription expired",
             Self::Slow => "slow",
             Self::InsufficientState => "insufficient state",
+            Self::Aged => "force reconnect",
             Self::NoPong => "no pong",
             Self::TooManyRequests => "too many requests",
             Self::InvalidToken => "invalid token",
@@ -119,24 +123,25 @@ impl CloseReason {
             Self::SubscriptionExpired => 4,
             Self::Slow => 5,
             Self::InsufficientState => 6,
-            Self::NoPong => 7,
-            Self::TooManyRequests => 8,
-            Self::InvalidToken => 9,
-            Self::BadRequest => 10,
-            Self::Stale => 11,
-            Self::Disconnected => 12,
-            Self::ChannelLimit => 13,
-            Self::NotAvailable => 14,
-            Self::Requested { .. } => 15,
-            Self::ProtocolViolation => 16,
-            Self::InvalidText => 17,
-            Self::TooBig => 18,
+            Self::Aged => 7,
+            Self::NoPong => 8,
+            Self::TooManyRequests => 9,
+            Self::InvalidToken => 10,
+            Self::BadRequest => 11,
+            Self::Stale => 12,
+            Self::Disconnected => 13,
+            Self::ChannelLimit => 14,
+            Self::NotAvailable => 15,
+            Self::Requested { .. } => 16,
+            Self::ProtocolViolation => 17,
+            Self::InvalidText => 18,
+            Self::TooBig => 19,
         }
     }
 
     /// Every label that [`Self::label`] can return, in the order of [`Self::index`].
-    pub const LABELS: [&'static str; 19] = [
-        "3000", "3001", "3004", "3005", "3006", "3008", "3010", "3012", "3013", "3500", "3501", "3502",
-        "3503", "3505", "3508", "custom", "1002", "1007", "1009",
+    pub const LABELS: [&'static str; 20] = [
+        "3000", "3001", "3004", "3005", "3006", "3008", "3010", "3011", "3012", "3013", "3500", "3501",
+        "3502", "3503", "3505", "3508", "custom", "1002", "1007", "1009",
     ];
 }

@@ -106,6 +106,8 @@ pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(10);
 pub const CLOSE_FRAME_DEADLINE: Duration = Duration::from_secs(1);
 /// A closed connection's peer may take this long to close its side.
 pub const LINGER_DEADLINE: Duration = Duration::from_secs(5);
+/// When the last client of a draining node has gone, those who come just then are told so within this time.
+pub const LAST_CLIENTS_DEADLINE: Duration = Duration::from_secs(2);
 /// Closed connections of one worker whose peer has not closed yet; at the bound the next is reset.
 pub const LINGERING_PER_WORKER_MAX: usize = 4096;
 /// Fragments of one WebSocket message.
@@ -132,6 +134,8 @@ pub const HTTP_HEADERS_MAX: usize = 64;
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A request head must be whole within this time.
 pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of the header by which a proxy says where a client is, its extensions included.
+pub const PROXY_HEADER_BYTES_MAX: usize = 536;
 /// Pending connections of a listening socket, as far as `net.core.somaxconn` allows.
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Unsent bytes that the kernel holds for one connection before it reports the socket full.

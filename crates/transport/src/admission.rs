@@ -22,12 +22,14 @@ pub enum Rejection {
     Handshake,
     /// Too many handshakes are under way, or descriptors ran out; the socket was dropped unread.
     Overload,
+    /// No header of a proxy where one must be, or a peer that is no proxy.
+    ProxyHeader,
 }
 
 impl Rejection {
     /// Labels in metrics, in the order of [`Self::index`].
-    pub const LABELS: [&'static str; 5] =
-        ["connection_limit", "connect_rate", "origin", "handshake", "overload"];
+    pub const LABELS: [&'static str; 6] =
+        ["connection_limit", "connect_rate", "origin", "handshake", "overload", "proxy_header"];
 
     /// Position of the rejection in [`Self::LABELS`].
     pub fn index(self) -> usize {
@@ -59,6 +61,8 @@ pub struct AdmissionRules {
     pub allows_loopback: bool,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether every connection begins with a proxy's header.
+    pub proxy_protocol: bool,
     /// Connections of the node.
     pub connection_limit: u32,
     /// New connections per second; `None` for any number.
@@ -132,18 +136,26 @@ impl Admission {
         if is_allowed { Ok(()) } else { Err(Rejection::Origin) }
     }
 
-    /// A client's address: its socket's, or what a trusted proxy says it is.
-    pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// Whether every connection begins with a proxy's header.
+    pub(crate) fn expects_proxy_header(&self) -> bool {
+        self.rules().proxy_protocol
+    }
+
+    /// Whether a peer may say in such a header where a client is.
+    pub(crate) fn may_proxy(&self, peer: IpAddr) -> bool {
         let rules = self.rules();
-        let is_trusted =
-            |address: IpAddr| rules.trusted_proxies.iter().any(|network| network.contains(address));
-        let mut address = peer;
+        rules.trusted_proxies.is_empty() || rules.trusts(peer)
+    }
+
+    /// A client's address: its socket's or the one in its proxy's header, or what a trusted proxy says it is.
+    pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let (rules, mut address) = (self.rules(), peer);
         let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
         // The last entry is the nearest proxy's word; go on only as long as the speaker is trusted.
         for hop in hops.into_iter().rev() {
             match hop.trim().parse() {
-                Ok(said) if is_trusted(address) => address = said,
+                Ok(said) if rules.trusts(address) => address = said,
                 Ok(_) | Err(_) => break,
             }
         }
@@ -183,6 +195,10 @@ impl Admission {
 }
 
 impl AdmissionRules {
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+
     fn rate(&self) -> Option<Rate> {
         self.connect_rate.map(|per_second| Rate { per_second, burst: per_second })
     }
@@ -237,6 +253,7 @@ mod tests {
             allowed_origins: Vec::new(),
             allows_loopback: true,
             trusted_proxies: proxies.iter().map(|text| text.parse().expect("a network")).collect(),
+            proxy_protocol: false,
             connection_limit: 100,
             connect_rate: None,
         };

@@ -1,12 +1,12 @@
 //! The door of a worker: accepts sockets, reads one bounded request head from each, and takes over those that
 //! ask for a client path. What is not a client path is answered by the fallback.
 
+mod accepting;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::fs::File;
 use std::future::{Future, pending, poll_fn};
-use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,13 +25,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use model::{WorkerId, limits};
 use protocol::Variant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::admission::{Admission, Rejection};
 use crate::log::Throttle;
-use crate::{Clock, linux};
+use crate::{Clock, proxied};
 
 /// What HTTP answers carry.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -74,6 +73,10 @@ pub(crate) struct Door {
     pub(crate) wake: Arc<Notify>,
     pub(crate) handshakes: RefCell<JoinSet<()>>,
     pub(crate) throttle: RefCell<Throttle<{ Rejection::LABELS.len() }>>,
+    /// A task for each listening socket.
+    pub(crate) acceptors: RefCell<JoinSet<()>>,
+    /// Whether they are to end when nobody waits there.
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 /// What a request turned out to be.
@@ -83,55 +86,11 @@ struct Takeover {
 }
 
 impl Door {
-    /// Accepts on one socket until the task is dropped.
-    pub(crate) async fn accept(self: Rc<Self>, listener: TcpListener) {
-        /// Pause after an error that is not about one connection.
-        const PAUSE: Duration = Duration::from_millis(10);
-        // Kept so that a socket can be accepted and dropped when no other descriptor is left: unaccepted
-        // ones would wait for ever and wake the loop without end.
-        let mut reserve = File::open("/dev/null").ok();
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    if let Err(error) = self.receive(stream, peer) {
-                        tracing::debug!(%error, "accepted socket was lost");
-                    }
-                }
-                Err(error) if linux::is_out_of_descriptors(&error) => {
-                    drop(reserve.take());
-                    // Only what already waits: the next to come may be served again.
-                    drop(poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await);
-                    reserve = File::open("/dev/null").ok();
-                    self.reject(Rejection::Overload, "the limit on open files (`ulimit -n`)", None);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "accept failed");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Takes in a socket that another worker accepted.
-    pub(crate) fn adopt(self: &Rc<Self>, socket: TcpStream) -> io::Result<()> {
-        let peer = socket.peer_addr()?;
-        self.begin(tokio::net::TcpStream::from_std(socket)?, peer);
-        Ok(())
-    }
-
     /// Handshakes under way.
     pub(crate) fn handshake_count(&self) -> u32 {
         let mut handshakes = self.handshakes.borrow_mut();
         while handshakes.try_join_next().is_some() {}
         handshakes.len() as u32
-    }
-
-    fn receive(self: &Rc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) -> io::Result<()> {
-        match self.admission.better_place(self.worker) {
-            Some(other) => drop(self.adopted[usize::from(other.0)].offer(stream.into_std()?, 0)),
-            None => self.begin(stream, peer),
-        }
-        Ok(())
     }
 
     fn begin(self: &Rc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) {
@@ -145,15 +104,26 @@ impl Door {
     }
 
     /// Serves HTTP on a socket until it is taken over or ends.
-    async fn shake_hands(self: Rc<Self>, stream: tokio::net::TcpStream, peer: IpAddr) {
+    async fn shake_hands(self: Rc<Self>, mut stream: tokio::net::TcpStream, peer: IpAddr) {
+        let begun = self.clock.moment();
+        let client = if self.admission.expects_proxy_header() {
+            // Boxed, so that handshakes without one need no room for it.
+            Box::pin(self.client_behind(&mut stream, peer)).await
+        } else {
+            Some(peer)
+        };
+        let Some(client) = client else {
+            return self.wake.notify_one();
+        };
+        let left = limits::HTTP_HEAD_DEADLINE.saturating_sub(self.clock.moment().since(begun));
         let takeover: Rc<Cell<Option<Takeover>>> = Rc::default();
         let service = {
             let (door, takeover) = (Rc::clone(&self), Rc::clone(&takeover));
-            service_fn(move |request| door.answer(request, peer, &takeover))
+            service_fn(move |request| door.answer(request, client, &takeover))
         };
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits::HTTP_HEAD_DEADLINE)
+            .header_read_timeout(left)
             .max_headers(limits::HTTP_HEADERS_MAX)
             .max_buf_size(limits::HTTP_HEAD_BYTES_MAX)
             .half_close(false)
@@ -178,6 +148,20 @@ impl Door {
             let early = parts.read_buf;
             self.arrivals.borrow_mut().push_back(Arrival { socket, variant, greeting, early });
         }
+    }
+
+    /// The client on whose behalf a proxy connects, as its header says.
+    async fn client_behind(&self, stream: &mut tokio::net::TcpStream, peer: IpAddr) -> Option<IpAddr> {
+        if !self.admission.may_proxy(peer) {
+            self.reject(Rejection::ProxyHeader, "trusted_proxies", Some(peer));
+            return None;
+        }
+        let header = proxied::client_address(stream, peer);
+        let client = tokio::time::timeout(limits::HTTP_HEAD_DEADLINE, header).await.ok().flatten();
+        if client.is_none() {
+            self.reject(Rejection::ProxyHeader, "public.proxy_protocol", Some(peer));
+        }
+        client.map(|client| client.to_canonical())
     }
 
     fn answer(

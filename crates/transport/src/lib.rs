@@ -12,6 +12,8 @@ mod drive;
 mod linux;
 mod listener;
 mod log;
+mod proxied;
+mod proxy_header;
 mod pulse;
 mod websocket;
 mod worker;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine::{Mailbox, Place, Policy, Shard, WorkerMail};
 use model::{Moment, limits};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::door::{Door, Fallback, Route};
@@ -28,7 +28,9 @@ pub struct WorkerLink {
     pub pulse: Pulse,
     adopted: Arc<Mailbox<TcpStream>>,
     wake: Arc<Notify>,
+    is_leaving: AtomicBool,
     stop: AtomicBool,
+    has_ended: AtomicBool,
 }
 
 /// What a worker is made of.
@@ -69,8 +71,22 @@ impl WorkerLink {
             adopted: Arc::new(Mailbox::new(ADOPTED_MAX, usize::MAX, waker(&wake))),
             pulse: Pulse::default(),
             wake,
+            is_leaving: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
         }
+    }
+
+    /// Lets in who waits to be accepted and nobody after them; ends the worker when its last connection has gone, or
+    /// when [`limits::LAST_CLIENTS_DEADLINE`] has passed.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// Whether the worker's sockets are closed, those that it listened on included.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     /// Ends the worker: what waits to be accepted is dropped, and so is every socket.
@@ -108,16 +124,19 @@ async fn serve(setup: WorkerSetup) -> io::Result<()> {
         wake: Arc::clone(&link.wake),
         handshakes: RefCell::new(JoinSet::new()),
         throttle: RefCell::new(Throttle::new()),
+        acceptors: RefCell::new(JoinSet::new()),
+        closing: watch::Sender::new(false),
     });
-    let mut acceptors = JoinSet::new();
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        acceptors.spawn_local(Rc::clone(&door).accept(listener));
+        door.acceptors.borrow_mut().spawn_local(Rc::clone(&door).accept(listener));
     }
     let shard = Shard::new(place, policy, clock.now());
     let drive = Drive::new(shard, clock, fragments_max)?;
     let ended = turn_until_stopped(drive, &door, link).await;
+    let mut acceptors = door.acceptors.take();
     acceptors.shutdown().await;
+    link.has_ended.store(true, Ordering::Release);
     ended
 }
 
@@ -129,6 +148,7 @@ async fn turn_until_stopped(mut drive: Drive, door: &Rc<Door>, link: &WorkerLink
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut adopted = Vec::new();
     let mut looks_at_sockets = true;
+    let mut leaves_by = None;
     while !link.stop.load(Ordering::Acquire) {
         link.adopted.take(&mut adopted);
         for socket in adopted.drain(..) {
@@ -140,6 +160,15 @@ async fn turn_until_stopped(mut drive: Drive, door: &Rc<Door>, link: &WorkerLink
         let (has_more, now) = drive.turn(looks_at_sockets)?;
         door.admission.set_count(door.worker, drive.connection_count() + door.handshake_count());
         link.pulse.beat(now);
+        if link.is_leaving.load(Ordering::Acquire) {
+            let by = *leaves_by.get_or_insert_with(|| {
+                door.closing.send_replace(true);
+                now + limits::LAST_CLIENTS_DEADLINE
+            });
+            if now >= by || (door.is_shut() && drive.connection_count() == 0) {
+                break;
+            }
+        }
         if has_more {
             looks_at_sockets = true;
             tokio::task::yield_now().await;

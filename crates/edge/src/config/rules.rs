@@ -16,6 +16,8 @@ const OUTBOX_SIZE_MAX: ByteSize = ByteSize::kib(1 << 20);
 /// An outbox holds at least this many publications of the largest size.
 const PUBLICATIONS_PER_OUTBOX_MIN: u64 = 4;
 const PING_INTERVAL_MAX: Period = Period::seconds(3600);
+const CONNECTION_AGE_MIN: Period = Period::seconds(10);
+const CONNECTION_AGE_MAX: Period = Period::seconds(30 * 86_400);
 const PONG_TIMEOUT_MIN: Period = Period::seconds(1);
 const HISTORY_TTL_MIN: Period = Period::seconds(1);
 const HISTORY_META_TTL_MAX: Period = Period::seconds(365 * 86_400);
@@ -28,10 +30,12 @@ pub(super) fn broken(config: &Config, origins: &Origins) -> Vec<ConfigError> {
     rules.outboxes();
     rules.publications();
     rules.heartbeat();
+    rules.connection_age();
     rules.names();
     rules.histories();
     rules.api_keys();
     rules.drain();
+    rules.listeners();
     rules.redis();
     rules.tracing();
     rules.broken
@@ -99,6 +103,17 @@ impl Rules<'_> {
                  no pings"
             );
             self.refuse("client.ping_interval", problem);
+        }
+    }
+
+    fn connection_age(&mut self) {
+        let age = self.config.client.connection_age;
+        if age != Period::default() && !(CONNECTION_AGE_MIN..=CONNECTION_AGE_MAX).contains(&age) {
+            let problem = format!(
+                "{age} is not from {CONNECTION_AGE_MIN} to {CONNECTION_AGE_MAX}: write 0 for connections of any \
+                 age"
+            );
+            self.refuse("client.connection_age", problem);
         }
     }
 
@@ -196,6 +211,15 @@ impl Rules<'_> {
                 let problem = format!("{period} is longer than {longest}: write a shorter one");
                 self.refuse(setting, problem);
             }
+        }
+    }
+
+    fn listeners(&mut self) {
+        let (public, internal) = (&self.config.public, &self.config.internal);
+        if public.proxy_protocol && public.address == internal.address {
+            let problem = "one listener serves everything, and probes and backends send no header: set \
+                           `internal.address` to another address";
+            self.refuse("public.proxy_protocol", problem.to_owned());
         }
     }
 

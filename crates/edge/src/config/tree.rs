@@ -26,7 +26,7 @@ pub struct Config {
     pub allowed_origins: Vec<OriginPattern>,
     /// Addresses of reverse proxies whose `X-Forwarded-For` is believed, as IP addresses or ranges like
     /// `10.0.0.0/8`. What they say of a client's address stands in the log lines of refused connections, and
-    /// decides nothing. Empty: nobody's.
+    /// decides nothing. Empty: nobody's. With `public.proxy_protocol` nobody else may connect, unless it is empty.
     #[schemars(extend("x-reload" = true))]
     pub trusted_proxies: Vec<Network>,
     /// Most connections at a time; the next are answered with status 503. `0` takes 90 % of the limit on open
@@ -75,6 +75,10 @@ pub struct PublicConfig {
     /// `192.0.2.1:8000` and `[::1]:8000` are narrower. The same as `internal.address`: one listener serves
     /// everything.
     pub address: ListenAddress,
+    /// Every connection begins with the header of the PROXY protocol, version 1 or 2, in which a proxy that passes
+    /// on bytes says where the client is; a connection without one is closed. That address then counts as the
+    /// peer's. Needs another `internal.address`.
+    pub proxy_protocol: bool,
 }
 
 /// Section `[internal]`: the listener for backends and operators.
@@ -158,7 +162,7 @@ pub struct ConsoleConfig {
 
 impl Default for PublicConfig {
     fn default() -> Self {
-        Self { address: ListenAddress::every_interface(8000) }
+        Self { address: ListenAddress::every_interface(8000), proxy_protocol: false }
     }
 }
 

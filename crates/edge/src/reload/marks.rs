@@ -114,7 +114,7 @@ fn longer(duration: &str) -> &'static str {
 fn seen(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let rules = Rules::new(&config.channels, &config.namespaces, config.client.insecure);
-    let fixed = Fixed { workers: 2, descriptors: 100_000, allows_loopback: false };
+    let fixed = Fixed { workers: 2, descriptors: 100_000, proxy_protocol: false, allows_loopback: false };
     let parts = Parts::new(config, rules, fixed).expect("settings that fit each other");
     let Parts { policy, admission, access, drain, level } = parts;
     let verifier = &policy.verifier;

@@ -20,6 +20,7 @@ fn a_draining_node_serves_until_the_delay_is_over_and_then_sends_clients_away() 
         let mut alice = edge.client("alice");
         alice.subscribe("news");
         assert_eq!(status(&edge, "/readyz"), 200);
+        assert_eq!(edge.metrics().value("fanfare_drain_remaining_seconds"), 0.0);
         let told = Instant::now();
         edge.stop();
         eventually("readiness turns red", || status(&edge, "/readyz") == 503);
@@ -32,6 +33,12 @@ fn a_draining_node_serves_until_the_delay_is_over_and_then_sends_clients_away() 
         assert_eq!((status(&edge, "/livez"), status(&edge, "/readyz")), (200, 503));
         let metrics = edge.metrics();
         assert_eq!((metrics.value("fanfare_draining"), metrics.value("fanfare_ready")), (1.0, 0.0));
+        let remaining = edge.metrics().value("fanfare_drain_remaining_seconds");
+        assert!((2.0..=3.0).contains(&remaining), "{remaining}");
+        eventually("it tells how far it is", || {
+            let answer = http::get(edge.internal(), "/readyz").expect("an answer");
+            answer.body.contains("\"2 of 2 left, about ")
+        });
 
         eventually("new clients are sent away", || {
             let mut new = Client::connect(edge.address(), edge::NATIVE_PATH);
@@ -118,7 +125,11 @@ fn told_twice_before_it_has_begun_a_node_ends_at_once() {
 #[test]
 fn a_node_without_clients_ends_when_the_delay_is_over() {
     let edge = draining(4, Duration::ZERO, Duration::from_secs(600));
+    let (public, internal) = (edge.address(), edge.internal());
     edge.stop();
+    // It answers probes to the last.
+    eventually("the internal listener is closed", || TcpStream::connect(internal).is_err());
+    assert!(TcpStream::connect(public).is_err(), "the public listener was closed before");
     assert!(edge.ends_within(Duration::from_secs(5)));
 }
 

@@ -1,5 +1,6 @@
 //! Faults of ours: a panic over one connection costs that connection, a panic of a thread's loop the process.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,26 @@ fn a_signal_drains_a_process_and_it_ends_well() {
     let alice = User::connect(node.address("public"), edge::NATIVE_PATH, "alice");
     node.signal("TERM");
     assert_eq!(alice.into_client().closed(), (3001, "shutdown".to_owned()));
+    let status = node.ended_within(testkit::PATIENCE).expect("the process ends");
+    assert_eq!(status.code(), Some(0), "{}", node.log());
+}
+
+#[test]
+fn a_signal_during_the_start_is_not_missed() {
+    let mut node = Process::start(&mut faulty()).expect("a process");
+    let status = format!("/proc/{}/status", node.id());
+    // Bit 14 is that of the signal to end, 15.
+    let is_heard = || {
+        let text = fs::read_to_string(&status).expect("it runs");
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a line");
+        u64::from_str_radix(caught.trim(), 16).expect("a number") & (1 << 14) != 0
+    };
+    let deadline = Instant::now() + testkit::PATIENCE;
+    while !is_heard() {
+        assert!(Instant::now() < deadline, "the node is deaf");
+        std::thread::yield_now();
+    }
+    node.signal("TERM");
     let status = node.ended_within(testkit::PATIENCE).expect("the process ends");
     assert_eq!(status.code(), Some(0), "{}", node.log());
 }

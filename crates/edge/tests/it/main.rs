@@ -19,6 +19,7 @@ mod logs;
 mod metrics;
 mod metrics_reference;
 mod pipelining;
+mod proxies;
 mod recovery;
 mod reload;
 mod silence;

@@ -8,7 +8,7 @@ use testkit::Metrics;
 use crate::edge::edge;
 use crate::user::User;
 
-const FAMILIES: [(&str, &str); 38] = [
+const FAMILIES: [(&str, &str); 39] = [
     ("fanfare_build_info", "gauge"),
     ("fanfare_channels", "gauge"),
     ("fanfare_command_duration_seconds", "histogram"),
@@ -24,6 +24,7 @@ const FAMILIES: [(&str, &str); 38] = [
     ("fanfare_deliveries_total", "counter"),
     ("fanfare_delivery_latency_seconds", "histogram"),
     ("fanfare_draining", "gauge"),
+    ("fanfare_drain_remaining_seconds", "gauge"),
     ("fanfare_encodes_total", "counter"),
     ("fanfare_log_lines_dropped_total", "counter"),
     ("fanfare_mailbox_bytes", "gauge"),

@@ -1,7 +1,9 @@
 //! Channels with history: subscribers have positions, who comes back gets what it missed, clients and backends
 //! read what is kept.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use edge::config::Config;
 use engine::{NamespaceConfig, RecoveryMode};
@@ -111,6 +113,65 @@ fn who_was_away_for_too_long_is_told_so() {
     let strict = format!(",\"recover\":true,\"offset\":1,\"epoch\":{},\"flag\":2", first.epoch);
     let reply = edge.client("strict").ask(&format!("\"subscribe\":{{\"channel\":\"kept:a\"{strict}}}"));
     assert_eq!(reply["error"]["code"], 112, "{reply}");
+}
+
+#[test]
+fn who_is_sent_away_for_its_age_comes_back_without_loss() {
+    const FOLLOWERS: usize = 8;
+    let age = Period::seconds(2);
+    let edge = with_history(|_| {}).workers(2).with(|config| config.client.connection_age = age).start();
+    let (aged, edge) = (AtomicUsize::new(0), &edge);
+    let last = AtomicU64::new(u64::MAX);
+    thread::scope(|scope| {
+        for _ in 0..FOLLOWERS {
+            scope.spawn(|| {
+                follow(edge, &last, || {
+                    aged.fetch_add(1, Ordering::Relaxed);
+                })
+            });
+        }
+        let mut number = 0;
+        while aged.load(Ordering::Relaxed) < 2 * FOLLOWERS {
+            number += 1;
+            publish(edge, "kept:a", number);
+            // One recovery brings back so many at most.
+            thread::sleep(Duration::from_millis(5));
+        }
+        last.store(number + 1, Ordering::Relaxed);
+        publish(edge, "kept:a", number + 1);
+    });
+    let metrics = edge.metrics();
+    let closed = metrics.value("fanfare_connections_closed_total{code=\"3011\"}");
+    assert!(closed >= 2.0 * FOLLOWERS as f64, "{closed}");
+    assert_eq!(metrics.sum("fanfare_publications_lost_total"), 0.0);
+}
+
+/// Hears everything of a channel up to the last, over as many connections as it takes.
+fn follow(edge: &Running, last: &AtomicU64, on_aged: impl Fn()) {
+    let mut user = edge.client("follower");
+    let mut place = Place { epoch: subscribe(&mut user, "kept:a", "")["epoch"].clone(), offset: 0 };
+    // Whoever subscribed late begins there.
+    let mut is_first = true;
+    while place.offset < last.load(Ordering::Relaxed) {
+        match user.push_or_close() {
+            Ok(push) => {
+                let offset = push["push"]["pub"]["offset"].as_u64().expect("an offset");
+                assert!(offset == place.offset + 1 || is_first, "{offset} after {}", place.offset);
+                (place.offset, is_first) = (offset, false);
+            }
+            Err(close) => {
+                assert_eq!(close, (3011, "force reconnect".to_owned()));
+                on_aged();
+                user = edge.client("follower");
+                let reply = recover(&mut user, "kept:a", &place);
+                assert_eq!(reply["recovered"], true, "{reply}");
+                let missed = publications(&reply);
+                let expected: Vec<u64> = (place.offset + 1..).take(missed.len()).collect();
+                assert_eq!(missed, expected, "{reply}");
+                place.offset += missed.len() as u64;
+            }
+        }
+    }
 }
 
 #[test]

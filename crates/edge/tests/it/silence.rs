@@ -22,6 +22,7 @@ fn who_begins_and_does_not_go_on_is_left_after_ten_seconds() {
     thread::scope(|scope| {
         scope.spawn(|| a_socket_that_says_nothing_is_closed(edge));
         scope.spawn(|| a_request_that_stays_unfinished_is_closed(edge));
+        scope.spawn(a_proxy_that_says_nothing_is_left);
         scope.spawn(|| a_request_that_comes_too_slowly_is_closed(edge));
         scope.spawn(|| a_silent_connection_is_stale(edge));
         scope.spawn(|| a_connection_that_only_pings_is_stale(edge));
@@ -65,6 +66,13 @@ fn who_does_not_answer_pings_is_closed_and_who_does_is_not() {
 
 fn a_socket_that_says_nothing_is_closed(edge: &Running) {
     let client = Client::open(edge.address()).expect("a socket");
+    assert_left(client, Instant::now());
+}
+
+fn a_proxy_that_says_nothing_is_left() {
+    let edge = edge().with(|config| config.public.proxy_protocol = true).start();
+    let mut client = Client::open(edge.address()).expect("a socket");
+    client.send_raw(b"PROXY TCP4 198.51.100.7 ").expect("the server reads");
     assert_left(client, Instant::now());
 }
 

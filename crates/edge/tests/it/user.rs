@@ -86,18 +86,27 @@ impl User {
         self.client
     }
 
+    /// The next push, or how the connection was closed.
+    pub(crate) fn push_or_close(&mut self) -> Result<Value, (u16, String)> {
+        self.line_or_close().map(|line| serde_json::from_str(&line).expect("JSON"))
+    }
+
     fn line(&mut self) -> String {
+        self.line_or_close().unwrap_or_else(|closed| panic!("a text frame was expected, not {closed:?}"))
+    }
+
+    fn line_or_close(&mut self) -> Result<String, (u16, String)> {
         loop {
             if let Some(line) = self.lines.pop_front() {
-                return line;
+                return Ok(line);
             }
             match self.client.receive() {
                 Received::Text(text) if text == "{}" => self.client.send("{}"),
                 Received::Text(text) => self.lines.extend(text.split('\n').map(str::to_owned)),
+                Received::Close(code, text) => return Err((code, text)),
                 other @ (Received::Binary(_)
                 | Received::Ping(_)
                 | Received::Pong(_)
-                | Received::Close(..)
                 | Received::End
                 | Received::Reset) => panic!("a text frame was expected, not {other:?}"),
             }

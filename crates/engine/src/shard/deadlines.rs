@@ -1,5 +1,6 @@
-//! Everything that happens because time passes: heartbeats, expiry, waits that end, the drain.
+//! Everything that happens because time passes: heartbeats, expiry, age, waits that end.
 
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use model::{CloseReason, Now, Refusal, UnixTime, limits};
@@ -8,15 +9,6 @@ use protocol::{CommandKind, Event, UnsubscribeReason};
 use super::Shard;
 use crate::connection::{Awaited, Connection, Origin, Phase};
 use crate::slab::NONE;
-
-/// Closing every connection over a window.
-pub(super) struct Drain {
-    /// Connections still to close, in no order.
-    left: Vec<u32>,
-    total: usize,
-    began: u32,
-    ticks: u32,
-}
 
 impl Shard {
     /// Lets time pass. Appends to `resets` the connections whose sockets are to be dropped unannounced.
@@ -76,7 +68,8 @@ impl Shard {
                 let ends = subscriptions
                     .map(|entry| expiry_tick(entry.expires, limits::EXPIRED_SUBSCRIPTION_DELAY, now));
                 let earliest = ends.min().unwrap_or(NONE);
-                connection.heartbeat.due.min(connection.message_due).min(pending).min(expiry).min(earliest)
+                let deadline = connection.heartbeat.due.min(connection.message_due).min(pending);
+                deadline.min(expiry).min(earliest).min(self.age_due(connection))
             }
         }
     }
@@ -109,8 +102,33 @@ impl Shard {
             self.give_up_waiting(slot, now);
         }
         self.expire(slot, now);
+        self.age(slot, now);
         self.heartbeat(slot, now);
         self.arm(slot, now);
+    }
+
+    /// When the connection is old enough to begin anew: its own age, so that those who came together do not go
+    /// together.
+    fn age_due(&self, connection: &Connection) -> u32 {
+        let age = self.policy.client.connection_age.0;
+        // A drain closes all of them, at its own rate.
+        if age.is_zero() || self.drain.is_some() {
+            return NONE;
+        }
+        let spread = u64::try_from(age.as_millis() / 5).unwrap_or(u64::MAX).max(1);
+        let extra = Duration::from_millis(self.place.dice.hash_one(connection.client) % spread);
+        (connection.opened + age * 9 / 10 + extra).ticks()
+    }
+
+    fn age(&mut self, slot: u32, now: Now) {
+        let Some(connection) = self.tables.connections.get(slot).filter(|found| found.phase == Phase::Live)
+        else {
+            return;
+        };
+        // Whoever awaits an answer gets it first.
+        if connection.pending.is_none() && self.age_due(connection) <= now.tick() {
+            self.close(slot, CloseReason::Aged, now);
+        }
     }
 
     /// The wait of a pending command is over: it is refused, and may be tried again.
@@ -200,30 +218,6 @@ impl Shard {
         }
         let half = u64::try_from(interval.as_millis() / 2).unwrap_or(u64::MAX).max(1);
         now.tick_in(Duration::from_millis(half + self.roll() % half))
-    }
-
-    /// Begins to close every connection, evenly over `window`.
-    pub(super) fn begin_drain(&mut self, window: Duration, now: Now) {
-        let mut left: Vec<u32> = self.tables.connections.iter().map(|(slot, _)| slot).collect();
-        for index in (1..left.len()).rev() {
-            let other = (self.roll() % (index as u64 + 1)) as usize;
-            left.swap(index, other);
-        }
-        let ticks = (now.tick_in(window) - now.tick()).max(1);
-        self.drain = Some(Drain { total: left.len(), left, began: now.tick(), ticks });
-        self.drain_some(now);
-    }
-
-    fn drain_some(&mut self, now: Now) {
-        let Some(drain) = &mut self.drain else {
-            return;
-        };
-        let passed = u64::from(now.tick().saturating_sub(drain.began) + 1).min(u64::from(drain.ticks));
-        let keep = drain.total - (drain.total as u64 * passed / u64::from(drain.ticks)) as usize;
-        let closing = drain.left.split_off(keep.min(drain.left.len()));
-        for slot in closing {
-            self.close(slot, CloseReason::Shutdown, now);
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod full_mailbox;
 mod gaps;
 mod history;
 mod kept;
+mod leaving;
 mod listing;
 mod naive;
 mod outboxes;

@@ -32,6 +32,7 @@ pub(crate) struct Setup {
     pub(crate) outbox_bytes_total: usize,
     /// The rules of the channels `kept:…`; those without a namespace keep nothing.
     pub(crate) kept: NamespaceConfig,
+    pub(crate) connection_age: Period,
 }
 
 impl Default for Setup {
@@ -48,6 +49,7 @@ impl Default for Setup {
                 history_ttl: Period::seconds(60),
                 ..NamespaceConfig::default()
             },
+            connection_age: Period::default(),
         }
     }
 }
@@ -82,11 +84,11 @@ impl World {
     pub(crate) fn new(setup: Setup) -> Self {
         let namespaces = BTreeMap::from([("kept".to_owned(), setup.kept)]);
         let rules = Rules::new(&NamespaceConfig::default(), &namespaces, true);
-        let policy = Arc::new(Policy {
-            outbox_bytes: setup.outbox_bytes,
-            outbox_bytes_total: setup.outbox_bytes_total,
-            ..policy(Arc::new(rules))
-        });
+        let mut policy = policy(Arc::new(rules));
+        policy.client.connection_age = setup.connection_age;
+        policy.outbox_bytes = setup.outbox_bytes;
+        policy.outbox_bytes_total = setup.outbox_bytes_total;
+        let policy = Arc::new(policy);
         let dice = RandomState::new();
         let mut encoders = Encoders::default();
         let variant = encoders.add(Arc::new(Words), &Lines);
@@ -175,6 +177,11 @@ impl World {
                 self.serve_worker(worker);
             }
         }
+    }
+
+    /// Lets time pass that no worker notices.
+    pub(crate) fn stand_still(&mut self, span: Duration) {
+        self.passed += span;
     }
 
     /// Lets time pass for the sequencer too, which acts at every tick.
