@@ -21,6 +21,7 @@ mod nodes;
 mod presence;
 mod recovery;
 mod refusals;
+mod reload;
 mod signing;
 #[expect(dead_code, reason = "of what a user does, other binaries use more")]
 #[path = "../it/user.rs"]
