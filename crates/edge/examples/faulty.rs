@@ -14,7 +14,10 @@ use testkit::{FaultyBroker, FaultyProtocol};
 struct PanickyLog;
 
 fn main() {
-    let file = std::env::args_os().nth(1).filter(|argument| argument != "panicky-log").map(Into::into);
+    let file = std::env::args_os()
+        .nth(1)
+        .filter(|argument| argument != "panicky-log" && !argument.is_empty())
+        .map(Into::into);
     let loaded = Loader::new().file(file).environment(std::env::vars_os()).load().expect("settings");
     let config = loaded.config.clone();
     if std::env::args().any(|argument| argument == "panicky-log") {

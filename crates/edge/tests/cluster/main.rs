@@ -24,6 +24,7 @@ mod nodes;
 mod presence;
 mod recovery;
 mod refusals;
+mod reload;
 mod signing;
 mod traces;
 #[expect(dead_code, reason = "of what a user does, other binaries use more")]
