@@ -31,7 +31,7 @@ fn what_was_added_is_there_for_the_next_command_and_what_was_removed_is_not() {
     alice.subscribe("chat:a");
     assert_eq!(node.publish(API_KEY, "chat:a", "1"), (200, "{\"result\":{}}".to_owned()));
     assert_eq!(alice.publication(), ("chat:a".to_owned(), "1".to_owned()));
-    assert_eq!(node.metrics().value("fanfare_deliveries_total{namespace=\"chat\"}"), 1.0);
+    assert_eq!(node.metrics().value("fanfare_deliveries_total{channel_namespace=\"chat\"}"), 1.0);
     // Another one takes no place of it, and goes before it.
     node.reload("[namespaces.aa]\nclient_subscribe = true\n", "namespaces.aa, namespaces.chat");
     assert_eq!(refusal(&mut alice, "publish", "chat:a"), 102);

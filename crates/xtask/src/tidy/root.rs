@@ -52,10 +52,10 @@ mod tests {
     #[test]
     fn the_root_is_a_short_listing() {
         let names = |count: usize| (0..count).map(|at| format!("entry{at}")).collect::<Vec<_>>();
-        assert_eq!(check_entries(&names(16), ""), None);
-        assert!(check_entries(&names(17), "").is_some());
-        assert_eq!(check_entries(&names(17), "/entry3\n"), None);
-        let mut hidden = names(16);
+        assert_eq!(check_entries(&names(ENTRIES_MAX), ""), None);
+        assert!(check_entries(&names(ENTRIES_MAX + 1), "").is_some());
+        assert_eq!(check_entries(&names(ENTRIES_MAX + 1), "/entry3\n"), None);
+        let mut hidden = names(ENTRIES_MAX);
         hidden.push(".git".to_owned());
         assert_eq!(check_entries(&hidden, ""), None);
     }
