@@ -11,6 +11,7 @@ mod layers;
 mod leftovers;
 mod lexer;
 mod limits;
+mod links;
 mod manifest;
 mod metric_names;
 mod names;
@@ -48,6 +49,7 @@ pub(crate) fn run(root: &Path) -> Vec<Violation> {
     check_documents(root, &mut violations);
     check_observability(root, &mut violations);
     violations.extend(root::check(root));
+    violations.extend(links::check(root));
 
     violations.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     violations
