@@ -6,6 +6,11 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ../lib.sh
 
+case $(uname -m) in
+    x86_64) architecture=amd64 ;;
+    aarch64) architecture=arm64 ;;
+    *) fail "knows no image for $(uname -m)" ;;
+esac
 [ "$(id -u)" = 0 ] || fail 'needs to be root, for containers'
 if [ -z "${FANFARE_IMAGE_NETWORK:-}" ]; then
     package buildah buildah
@@ -19,7 +24,7 @@ if [ -z "${FANFARE_IMAGE_NETWORK:-}" ]; then
         package cmake cmake make
         (cd "$root" && image/build.sh >&2)
     else
-        [ "$(uname -m)" = x86_64 ] && dist=$root/target/dist/linux-amd64 || dist=$root/target/dist/linux-arm64
+        dist=$root/target/dist/linux-$architecture
         mkdir -p "$dist"
         [ "$FANFARE_STATIC" -ef "$dist/fanfare" ] || cp -p "$FANFARE_STATIC" "$dist/fanfare"
     fi
@@ -83,7 +88,7 @@ within() {
 image() {
     local commit=abcdef123456
     (cd "$root" && buildah bud -q --layers=false --no-cache --pull-never --isolation chroot --timestamp 1700000000 \
-        --build-arg PROGRAM=prebuilt --build-arg "FANFARE_COMMIT=$commit" --build-arg FANFARE_VERSION=1.2.3 \
+        --build-arg PROGRAM=prebuilt --build-arg "TARGETARCH=$architecture" --build-arg "FANFARE_COMMIT=$commit" --build-arg FANFARE_VERSION=1.2.3 \
         -t "localhost/$1" .)
 }
 
@@ -137,7 +142,7 @@ start() {
     address=$(podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' fanfare)
 }
 answers() { curl -sf -m 2 "http://$address:9000$1"; }
-logged() { podman logs fanfare 2>&1 | grep -q "$1"; }
+logged() { [[ $(podman logs fanfare 2>&1) =~ $1 ]]; }
 
 start REDIS__URL=redis://redis:6379
 within 30 'the node lives' answers /livez
