@@ -32,5 +32,5 @@ test('the nodes of compose.yaml start with the settings that it gives them', asy
 
 test('the image is built by the toolchain that is pinned', async () => {
   const [, version] = (await read('rust-toolchain.toml')).match(/^channel = "(.*)"$/m)
-  assert.ok((await read('Dockerfile')).includes(`FROM rust:${version}-`))
+  assert.ok((await read('Dockerfile')).includes(`FROM docker.io/library/rust:${version}-`))
 })
