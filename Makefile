@@ -67,6 +67,7 @@ lint: ## Checks the format, and lints with warnings as errors
 docs: ## Writes the pages that are generated from the code
 	UPDATE_EXPECT=1 cargo test -q -p edge --test configuration
 	UPDATE_EXPECT=1 cargo test -q -p edge --lib openapi
+	UPDATE_EXPECT=1 cargo test -q -p edge --test it metrics_reference
 	cargo run -q -p xtask -- dashboards
 	cargo run -q -p xtask -- chart
 

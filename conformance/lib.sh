@@ -62,15 +62,9 @@ find_chromium() {
     export CHROMIUM
 }
 
-# install_redis: Redis and what its tests' certificates are made with.
-install_redis() {
-    package openssl openssl
-    without_services package redis-server redis-server redis-sentinel
-}
-
 # install_prometheus: Prometheus with promtool.
 install_prometheus() {
-    without_services package promtool prometheus
+    command -v promtool >/dev/null || without_services package promtool prometheus
 }
 
 # without_services COMMAND...: runs it, and lets no package start the service that Debian would start with it, which

@@ -117,15 +117,11 @@ ok 'the same program gives the same image, with labels, a user without rights an
     openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -copy_extensions copy -days 2 -out cert.pem
 ) 2>/dev/null
 chmod 644 "$work"/*.pem
-mkdir -p "$work/redis/tmp"
-program=$(readlink -f "$(command -v redis-server)")
-ldd "$program" | grep -o '/[^ ]*' | xargs -I{} cp -L --parents {} "$work/redis"
-cp -L "$program" "$work/redis/redis-server"
-cp "$work"/{key,cert,ca}.pem "$work/redis/"
-printf 'FROM scratch\nCOPY . /\nENTRYPOINT ["/redis-server"]\n' >"$work/redis/Dockerfile"
-buildah bud -q --isolation chroot -t localhost/redis "$work/redis" >/dev/null
+redis=$(python3 ../fixture/image.py "$work/redis.tar" localhost/redis "$(command -v redis-server)=/redis-server" \
+    "$work/key.pem=/key.pem" "$work/cert.pem=/cert.pem" "$work/ca.pem=/ca.pem" -- /redis-server)
+podman load -q -i "$work/redis.tar" >/dev/null
 podman network create --internal lane >/dev/null
-podman run -d --name redis --network lane localhost/redis --save '' --protected-mode no --port 6379 --tls-port 6380 \
+podman run -d --name redis --network lane "$redis" --save '' --protected-mode no --port 6379 --tls-port 6380 \
     --tls-cert-file /cert.pem --tls-key-file /key.pem --tls-ca-cert-file /ca.pem --tls-auth-clients no \
     --enable-module-command no >/dev/null
 

@@ -3,6 +3,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
+import { sumOf } from '../fixture/metrics.mjs'
+
 const run = promisify(execFile)
 const OUTPUT_MAX = 64 << 20
 
@@ -44,9 +46,7 @@ export class Cluster {
 
   /** A metric of a node: the sum over its labels. */
   async metric(pod, name) {
-    const text = await this.ask(pod, 9000, '/metrics')
-    const lines = text.split('\n').filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
-    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+    return sumOf(await this.ask(pod, 9000, '/metrics'), name)
   }
 }
 

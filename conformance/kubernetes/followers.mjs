@@ -1,11 +1,12 @@
 // Clients in the cluster: the SDK from npm, unmodified, many times over, each following one channel, and a backend that
 // publishes to these channels. It keeps the account: what was published, and what of it each client did not get exactly
-// once and in order. `/status` tells it; `/stop` ends publishing. Runs with nothing but Node and the SDK's one file.
+// once and in order. `/status` tells it; `/stop` ends publishing. Runs with nothing but Node, the SDK's one file and the
+// fixture's for tokens.
 
-import { createHmac } from 'node:crypto'
 import { createServer } from 'node:http'
 
 import './centrifuge.mjs'
+import { inSeconds, sign } from './token.mjs'
 
 const { Centrifuge } = globalThis
 const { URL_OF_CLIENTS, URL_OF_API, API_KEY, SECRET } = process.env
@@ -34,18 +35,11 @@ function cameBack() {
   account.reconnectsPerSecond = Math.max(account.reconnectsPerSecond, ++inSecond)
 }
 
-function token(user) {
-  const part = value => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const exp = Math.floor(Date.now() / 1000) + 3600
-  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: user, exp })}`
-  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`
-}
-
 const channel = nth => `kept:${nth % CHANNELS}`
 
 /** Starts a client; resolves when it is subscribed. */
 function follow(nth) {
-  const client = new Centrifuge(URL_OF_CLIENTS, { token: token(`follower-${nth}`) })
+  const client = new Centrifuge(URL_OF_CLIENTS, { token: sign({ sub: `follower-${nth}`, exp: inSeconds(3600) }, SECRET) })
   let last = 0
   client.on('connected', () => {
     account.connected += 1

@@ -98,6 +98,7 @@ test('clients come, and are spread over all nodes', async () => {
     apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'followers' },
     data: {
       'followers.mjs': await read('followers.mjs'),
+      'token.mjs': await read('../fixture/token.mjs'),
       'centrifuge.mjs': await read('../centrifuge-js/node_modules/centrifuge/dist/centrifuge.js')
     }
   }, {

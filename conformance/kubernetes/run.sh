@@ -27,15 +27,12 @@ image() {
     export "$1=${!1:-}"
     [ -z "${!1}" ] || return 0
     [ -n "${LOAD:-}" ] || fail "needs LOAD, or $1 with an image that the cluster can pull"
-    # A tag of its content, so that no older image of that name is taken for it.
-    local tag
-    python3 image.py "$work/$2.tar" "localhost/$2:made" "${@:3}"
-    tag=$(sha256sum "$work/$2.tar" | cut -c -12)
-    python3 image.py "$work/$2.tar" "localhost/$2:$tag" "${@:3}"
-    say "bringing localhost/$2:$tag into the cluster"
+    local name
+    name=$(python3 ../fixture/image.py "$work/$2.tar" "localhost/$2" "${@:3}")
+    say "bringing $name into the cluster"
     $LOAD "$work/$2.tar" >&2
     rm "$work/$2.tar"
-    export "$1=localhost/$2:$tag"
+    export "$1=$name"
 }
 
 build_node

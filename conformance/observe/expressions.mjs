@@ -23,11 +23,6 @@ export function dashboardExpressions() {
   })
 }
 
-/** The metrics that rules and dashboards know before the program does. */
-export function pendingMetrics() {
-  return readFileSync(new URL('pending.txt', import.meta.url), 'utf8').split(/\s+/).filter(Boolean)
-}
-
 function concrete(expr) {
   return expr.replace(/\$(\w+)/g, (_, name) => {
     if (!(name in VARIABLES)) throw new Error(`${expr}: $${name} is no variable of the dashboards`)

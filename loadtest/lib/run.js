@@ -79,10 +79,12 @@ const prefixOf = (run, namespace, list) => `${namespace ? `${namespace}:` : ''}$
 export const namespaceOf = fallback => text('NAMESPACE', fallback)
 
 /**
- * The subscribers of this VU, until each was told how many publications there were. `channelsOf(nth)` are the channels
- * of a connection; with `lifetime`, in seconds, it is cut and comes back about as often.
+ * The subscribers of this VU, until each was told how many publications there were. A connection is subscribed to
+ * `each` channels from its own on, so that all channels have about as many; with `lifetime`, in seconds, it is cut and
+ * comes back about as often.
  */
-export function subscribe(run, { connections, ramp, duration, channelsOf, lifetime = 0 }) {
+export function subscribe(run, { namespace, channels, each = 1, connections, ramp, duration, lifetime = 0 }) {
+  const channelsOf = nth => Array.from({ length: each }, (_, more) => channelOf(run, namespace, (nth + more) % channels))
   const vus = vusOf(connections)
   const subscribers = []
   for (let nth = exec.scenario.iterationInTest; nth < connections; nth += vus) {

@@ -1,6 +1,6 @@
 // Everybody comes at once, and again: all connections end together, come back together, and recover what they missed.
 
-import { accounted, begin, channelOf, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
+import { accounted, begin, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
 import { number, seconds } from '../lib/settings.js'
 
@@ -31,7 +31,7 @@ export const setup = begin
 export const handleSummary = summaryOf('connect-storm')
 
 export function subscribers(run) {
-  subscribe(run, { ...size, channelsOf: nth => [channelOf(run, namespace, nth % channels)] })
+  subscribe(run, size)
 }
 
 export function publishers(run) {

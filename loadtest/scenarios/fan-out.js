@@ -1,6 +1,6 @@
 // A publication goes to everyone in its channel: each gets each, once and in order.
 
-import { accounted, begin, channelOf, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
+import { accounted, begin, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
 import { number, seconds } from '../lib/settings.js'
 
@@ -9,7 +9,7 @@ const connections = number('CONNECTIONS', 500)
 const channels = number('CHANNELS', 5)
 const each = Math.min(number('SUBSCRIPTIONS', 1), channels)
 const size = {
-  namespace, connections, channels,
+  namespace, connections, channels, each,
   subscriptions: connections * each,
   publishers: number('PUBLISHERS', 1),
   rate: number('RATE', 20),
@@ -23,8 +23,7 @@ export const setup = begin
 export const handleSummary = summaryOf('fan-out')
 
 export function subscribers(run) {
-  const channelsOf = nth => Array.from({ length: each }, (_, more) => channelOf(run, namespace, (nth + more) % channels))
-  subscribe(run, { ...size, channelsOf })
+  subscribe(run, size)
 }
 
 export function publishers(run) {

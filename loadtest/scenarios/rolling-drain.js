@@ -1,6 +1,6 @@
 // Nodes are drained and replaced meanwhile, by whoever runs this: clients go elsewhere and recover, nothing is lost.
 
-import { accounted, begin, channelOf, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
+import { accounted, begin, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
 import { number, seconds } from '../lib/settings.js'
 
@@ -29,7 +29,7 @@ export const setup = begin
 export const handleSummary = summaryOf('rolling-drain')
 
 export function subscribers(run) {
-  subscribe(run, { ...size, channelsOf: nth => [channelOf(run, namespace, nth % channels)] })
+  subscribe(run, size)
 }
 
 export function publishers(run) {

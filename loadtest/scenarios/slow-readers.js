@@ -48,7 +48,7 @@ export const setup = begin
 export const handleSummary = summaryOf('slow-readers')
 
 export function subscribers(run) {
-  subscribe(run, { ...size, channelsOf: () => [channelOf(run, namespace, 0)] })
+  subscribe(run, size)
 }
 
 export function publishers(run) {

@@ -1,6 +1,6 @@
 // Every connection has a channel of its own, as users have: each gets what is published to it alone.
 
-import { accounted, begin, channelOf, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
+import { accounted, begin, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
 import { number, seconds } from '../lib/settings.js'
 
@@ -22,7 +22,7 @@ export const setup = begin
 export const handleSummary = summaryOf('unicast')
 
 export function subscribers(run) {
-  subscribe(run, { ...size, channelsOf: nth => [channelOf(run, namespace, nth)] })
+  subscribe(run, size)
 }
 
 export function publishers(run) {

@@ -179,8 +179,7 @@ impl Sources {
         let mut delivered =
             counter("fanfare_deliveries_total", "Publications that the kernel took for a subscriber.");
         for (id, name) in rules.names() {
-            // A thread that does not answer has no count of a namespace that just came.
-            let [clients, api] = node.publications.get(id.index()).copied().unwrap_or_default();
+            let [clients, api] = node.publications_in(id);
             published = published.value(&[(NAMESPACE, name), ("source", "client")], clients);
             published = published.value(&[(NAMESPACE, name), ("source", "api")], api);
             let count = total.deliveries_by_namespace.get(id.index()).copied().unwrap_or_default();

@@ -5,6 +5,8 @@ use std::time::Duration;
 use model::{CloseReason, Histogram, Refusal};
 use protocol::{CommandKind, Variant};
 
+use crate::rules::NamespaceId;
+
 /// Outcomes of a command: granted, or one of the refusals.
 pub const OUTCOMES: usize = Refusal::ALL.len() + 1;
 
@@ -104,6 +106,14 @@ pub struct NodeCounters {
     pub repairs: [u64; RepairOutcome::LABELS.len()],
     /// Channels whose publications are held back until they follow each other again.
     pub repairing: u64,
+}
+
+impl NodeCounters {
+    /// Publications accepted in a namespace: from clients, from the API.
+    pub fn publications_in(&self, namespace: NamespaceId) -> [u64; 2] {
+        // A thread that does not answer has no count of a namespace that just came.
+        self.publications.get(namespace.index()).copied().unwrap_or_default()
+    }
 }
 
 /// How a repair ended.

@@ -21,8 +21,8 @@ pub struct ConnectionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(pub u32);
 
-/// What clients see as a connection's id: a random UUID, of version 4.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// What clients see as a connection's id: a random UUID, of version 4. In the order of its text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId([u8; 16]);
 
 impl ClientId {

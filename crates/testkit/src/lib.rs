@@ -1,5 +1,5 @@
 //! What tests share: an echo protocol, a protocol and a broker with faults on request, a WebSocket client, an
-//! HTTP client, a node in a process of its own, real servers, deadlines, one suite for every broker and one for
+//! HTTP client, a node in a process of its own, real servers, deadlines, generated files, one suite for every broker and one for
 //! every presence. Never part of a node that serves anybody.
 
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod churn;
 mod client;
 mod echo;
 mod faults;
+mod generated;
 pub mod http;
 mod metrics;
 mod presence_suite;
@@ -22,6 +23,7 @@ pub use churn::{Churn, Left};
 pub use client::{Client, Received};
 pub use echo::Echo;
 pub use faults::{FaultyBroker, FaultyProtocol};
+pub use generated::expect_file;
 pub use metrics::Metrics;
 pub use presence_suite::{PresenceBackend, PresenceCheck, check_presence, presence_checks};
 pub use process::{Process, example};

@@ -82,9 +82,7 @@ fn check_observability(root: &Path, violations: &mut Vec<Violation>) {
     violations.extend(alerts::check(&rules, &cases, &runbooks));
 
     let reference = read(root, metric_names::REFERENCE_PATH, violations);
-    let pending = fs::read_to_string(root.join(metric_names::PENDING_PATH)).unwrap_or_default();
-    let known = metric_names::Known::new(&reference, &pending, &rules);
-    violations.extend(known.come());
+    let known = metric_names::Known::new(&reference, &rules);
     violations.extend(known.check(alerts::RULES_PATH, &rules));
     violations.extend(known.check(alerts::CASES_PATH, &cases));
     for folder in [dashboards::FOLDER, alerts::RUNBOOKS_PATH, "docs/operate"] {

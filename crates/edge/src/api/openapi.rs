@@ -271,21 +271,12 @@ fn entry(name: &str, schema: &Schema) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs};
+    use testkit::expect_file;
 
     use super::*;
 
-    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
-
     #[test]
     fn the_document_is_current() {
-        if env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1") {
-            fs::write(PAGE, document()).expect("docs can be written");
-        }
-        let current = fs::read_to_string(PAGE).expect("docs/openapi.json can be read");
-        assert!(
-            current == document(),
-            "docs/openapi.json is not current: UPDATE_EXPECT=1 cargo test -p edge openapi"
-        );
+        expect_file("docs/openapi.json", document());
     }
 }

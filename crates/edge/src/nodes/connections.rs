@@ -183,13 +183,12 @@ pub(crate) async fn of_all(
     let (own, query) = (handle.roster().id(), Arc::new(query));
     let mut nodes = handle.roster().peers(handle.clock().moment()).ok_or(Refusal::Internal)?;
     nodes.push(own);
-    nodes.sort_by_cached_key(ClientId::to_string);
+    nodes.sort_unstable();
     let cursor = cursor.unwrap_or(Cursor { node: nodes[0], place: Place::default() });
     let mut room = Room::new(count, limits::CONNECTIONS_LISTED_BYTES_MAX, handle);
     let mut found = BTreeMap::new();
-    let first = cursor.node.to_string();
     // Of a node that ended meanwhile nothing is left.
-    for node in nodes.into_iter().filter(|node| node.to_string() >= first) {
+    for node in nodes.into_iter().filter(|node| *node >= cursor.node) {
         let mut place = Some(if node == cursor.node { cursor.place } else { Place::default() });
         while let Some(from) = place {
             if !room.is_left(handle) {

@@ -3,7 +3,7 @@
 use std::hash::RandomState;
 use std::net::SocketAddr;
 
-use engine::{NamespaceId, Order, ShardCounters};
+use engine::{Order, ShardCounters};
 use model::Moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,13 +99,11 @@ impl NodeIdentity {
         let num_users = if users > users_counted_max { users } else { count_users(handle).await? };
         let uptime = handle.clock().moment().since(self.started);
         // What nodes tell each other is no publication of anybody's.
-        let of =
-            |namespace: NamespaceId| node.publications.get(namespace.index()).copied().unwrap_or_default();
         let rules = handle.rules();
         let totals = NodeTotals {
             uptime_ms: uptime.as_millis() as u64,
             connections: sum(|worker| worker.opened),
-            publications: rules.names().flat_map(|(namespace, _)| of(namespace)).sum(),
+            publications: rules.names().flat_map(|(namespace, _)| node.publications_in(namespace)).sum(),
             deliveries: sum(|worker| worker.deliveries_by_namespace.iter().sum()),
         };
         Some(NodeStats {

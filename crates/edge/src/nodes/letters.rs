@@ -99,19 +99,10 @@ impl Letters {
         if peers.is_empty() {
             return Listing::of_node(handle, pattern).await.ok_or(Refusal::Internal);
         }
-        let _slot = self.slots.try_acquire().map_err(|_| Refusal::Internal)?;
-        let (sender, answered) = oneshot::channel();
-        let question = self.channels.ask(&peers, sender);
         let says = Says::AskChannels { pattern: pattern.to_owned() };
-        let payload = write(handle, question.number, says);
-        let letters = peers.iter().map(|peer| post(handle, *peer, payload.clone()));
-        // Whoever drops what becomes of a publication takes it back.
-        let _letters = letters.collect::<Result<Vec<_>, _>>()?;
-        let (own, others) =
-            tokio::join!(Listing::of_node(handle, pattern), timeout(limits::GATHER_DEADLINE, answered));
-        let (Some(own), Ok(Ok(())), Some(mut found)) = (own, others, question.found()) else {
-            return Err(Refusal::Internal);
-        };
+        let others = self.ask(&self.channels, handle, &peers, says);
+        let own = async { Listing::of_node(handle, pattern).await.ok_or(Refusal::Internal) };
+        let (mut found, own) = tokio::try_join!(others, own)?;
         found.merge(own);
         Ok(found)
     }
@@ -125,15 +116,28 @@ impl Letters {
         from: Place,
         count: usize,
     ) -> Result<NodePage, Refusal> {
+        let says = Says::AskConnections { wanted: Wanted::new(query), from, count };
+        self.ask(&self.connections, handle, &[peer], says).await
+    }
+
+    /// Asks other nodes, and waits until each has answered; refused when one does not.
+    async fn ask<T: Default>(
+        &self,
+        asked: &Asked<T>,
+        handle: &Handle,
+        peers: &[ClientId],
+        says: Says,
+    ) -> Result<T, Refusal> {
         let _slot = self.slots.try_acquire().map_err(|_| Refusal::Internal)?;
         let (sender, answered) = oneshot::channel();
-        let question = self.connections.ask(&[peer], sender);
-        let says = Says::AskConnections { wanted: Wanted::new(query), from, count };
+        let question = asked.ask(peers, sender);
+        let payload = write(handle, question.number, says);
+        let letters = peers.iter().map(|peer| post(handle, *peer, payload.clone()));
         // Whoever drops what becomes of a publication takes it back.
-        let _letter = post(handle, peer, write(handle, question.number, says))?;
+        let _letters = letters.collect::<Result<Vec<_>, _>>()?;
         let answered = timeout(limits::GATHER_DEADLINE, answered).await;
         match (answered, question.found()) {
-            (Ok(Ok(())), Some(page)) => Ok(page),
+            (Ok(Ok(())), Some(found)) => Ok(found),
             (Ok(_) | Err(_), _) => Err(Refusal::Internal),
         }
     }

@@ -1,17 +1,19 @@
 //! What the Helm chart knows of the settings is what the settings say.
 
-use std::{env, fs};
+use std::fs;
 
 use edge::config::{secret_paths, secrets_schema, settings_schema};
 use serde_json::{Value, json};
+use testkit::expect_file;
 
 use crate::sources::Sources;
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../helm/fanfare");
+const SCHEMA_BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../helm/fanfare/values.schema.base.json");
 
 #[test]
 fn the_schema_of_the_values_is_current() {
-    let mut schema: Value = serde_json::from_str(&read("values.schema.base.json")).expect("JSON");
+    let mut schema: Value =
+        serde_json::from_str(&fs::read_to_string(SCHEMA_BASE).expect("it can be read")).expect("JSON");
     let properties = &mut schema["properties"];
     properties["config"] = settings_schema();
     properties["secrets"] = secrets_schema();
@@ -58,15 +60,5 @@ fn the_schema_of_secrets_has_nothing_else() {
 
 fn check(name: &str, generated: &Value) {
     let generated = format!("{}\n", serde_json::to_string_pretty(generated).expect("JSON"));
-    if env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1") {
-        fs::write(format!("{CHART}/{name}"), &generated).expect("the chart can be written");
-    }
-    assert!(
-        read(name) == generated,
-        "helm/fanfare/{name} is not current: UPDATE_EXPECT=1 cargo test -p edge --test configuration"
-    );
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(format!("{CHART}/{name}")).expect(name)
+    expect_file(&format!("helm/fanfare/{name}"), &generated);
 }

@@ -1,35 +1,19 @@
 //! The reference documentation is what the settings say.
 
-use std::{env, fs};
-
 use edge::config::{reference_markdown, reloadable_json};
+
+use testkit::expect_file;
 
 use crate::sources::Sources;
 
-const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
-const RELOADABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../helm/fanfare/files/reloadable.json");
-
 #[test]
 fn the_reference_is_current() {
-    let generated = reference_markdown();
-    if env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1") {
-        fs::write(REFERENCE, &generated).expect("docs can be written");
-    }
-    let current = fs::read_to_string(REFERENCE).expect("docs/configuration.md can be read");
-    assert!(
-        current == generated,
-        "docs/configuration.md is not current: UPDATE_EXPECT=1 cargo test -p edge --test configuration"
-    );
+    expect_file("docs/configuration.md", &reference_markdown());
 }
 
 #[test]
 fn the_list_of_what_is_taken_on_while_a_node_runs_is_current() {
-    let generated = reloadable_json();
-    if env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1") {
-        fs::write(RELOADABLE, &generated).expect("the list can be written");
-    }
-    let current = fs::read_to_string(RELOADABLE).expect("the list can be read");
-    assert!(current == generated, "{RELOADABLE} is not current: `make docs` writes it");
+    expect_file("helm/fanfare/files/reloadable.json", &reloadable_json());
 }
 
 #[test]

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::{env, fs};
 
-use testkit::http;
+use testkit::{expect_file, http};
 
 use crate::edge::edge;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
 const HEAD: &str = "\
 # Metrics
 
@@ -35,12 +33,7 @@ fn the_reference_page_is_current() {
     setup.config.redis.url = "redis://127.0.0.1:1".to_owned();
     let edge = setup.start();
     let scrape = http::get(edge.internal(), "/metrics").expect("the page").body;
-    let page = reference(&families(&scrape));
-    if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(PAGE, &page).expect("the docs can be written");
-    }
-    let written = fs::read_to_string(PAGE).unwrap_or_default();
-    assert!(written == page, "docs/metrics.md is not current: run with UPDATE_EXPECT=1");
+    expect_file("docs/metrics.md", &reference(&families(&scrape)));
 }
 
 fn families(scrape: &str) -> BTreeMap<String, Family> {

@@ -1,5 +1,5 @@
-//! What rules, dashboards and operators' pages name as a metric is one: it stands in the reference of metrics, is
-//! recorded by a rule, or is on the list of those that are yet to come, which only shrinks.
+//! What rules, dashboards and operators' pages name as a metric is one: it stands in the reference of metrics, or
+//! is recorded by a rule.
 
 use std::collections::BTreeSet;
 
@@ -8,35 +8,24 @@ use super::markdown;
 
 /// Where the metrics are documented.
 pub(crate) const REFERENCE_PATH: &str = "docs/metrics.md";
-/// Where those are that rules and dashboards know before the program does.
-pub(crate) const PENDING_PATH: &str = "conformance/observe/pending.txt";
 /// What begins like a metric and is the name of something in Redis.
 const OTHERS: [&str; 1] = ["fanfare_publish"];
 
 /// The names that may be used.
 pub(crate) struct Known {
     documented: BTreeSet<String>,
-    pending: BTreeSet<String>,
     recorded: BTreeSet<String>,
 }
 
 impl Known {
-    /// Of the reference page, the list and the rules.
-    pub(crate) fn new(reference: &str, pending: &str, rules: &str) -> Self {
+    /// Of the reference page and the rules.
+    pub(crate) fn new(reference: &str, rules: &str) -> Self {
         let rows = markdown::tables(reference);
         let recorded = rules.lines().filter_map(|line| line.trim().strip_prefix("- record: "));
         Self {
             documented: rows.iter().flat_map(|table| &table.rows).map(|row| row.cell(0).to_owned()).collect(),
-            pending: pending.split_whitespace().map(str::to_owned).collect(),
             recorded: recorded.map(str::to_owned).collect(),
         }
-    }
-
-    /// Says which of the list has come.
-    pub(crate) fn come(&self) -> impl Iterator<Item = Violation> {
-        self.pending.intersection(&self.documented).map(|name| {
-            Violation::new(PENDING_PATH, 1, format!("{name} is in {REFERENCE_PATH}: take it off this list"))
-        })
     }
 
     /// Says which names in a text are none.
@@ -54,8 +43,8 @@ impl Known {
     fn is_known(&self, name: &str) -> bool {
         let parts = ["_bucket", "_count", "_sum"];
         let family = parts.iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
-        let is_listed = |name: &str| self.documented.contains(name) || self.pending.contains(name);
-        is_listed(name) || is_listed(family) || self.recorded.contains(name) || OTHERS.contains(&name)
+        let is_documented = |name: &str| self.documented.contains(name);
+        is_documented(name) || is_documented(family) || self.recorded.contains(name) || OTHERS.contains(&name)
     }
 }
 
@@ -75,10 +64,10 @@ mod tests {
     const RULES: &str = "- record: cluster:fanfare_a:rate5m\n";
 
     #[test]
-    fn a_name_is_documented_recorded_or_yet_to_come() {
-        let known = Known::new(REFERENCE, "fanfare_c\n", RULES);
+    fn a_name_is_documented_or_recorded() {
+        let known = Known::new(REFERENCE, RULES);
         for good in [
-            "rate(fanfare_a_total[5m]) + fanfare_c",
+            "rate(fanfare_a_total[5m])",
             "sum by (le) (fanfare_b_seconds_bucket)",
             "cluster:fanfare_a:rate5m > 1",
             "FCALL fanfare_publish",
@@ -86,14 +75,14 @@ mod tests {
         ] {
             assert_eq!(known.check("a", good), [], "{good}");
         }
-        for bad in ["fanfare_a", "fanfare_b_seconds_total", "cluster:fanfare_c:rate5m", "\"process_gone\""] {
+        for bad in [
+            "fanfare_a",
+            "rate(fanfare_c[5m])",
+            "fanfare_b_seconds_total",
+            "cluster:fanfare_c:rate5m",
+            "\"process_gone\"",
+        ] {
             assert_eq!(known.check("a", bad).len(), 1, "{bad}");
         }
-    }
-
-    #[test]
-    fn the_list_of_those_to_come_shrinks() {
-        assert_eq!(Known::new(REFERENCE, "fanfare_c", RULES).come().count(), 0);
-        assert_eq!(Known::new(REFERENCE, "fanfare_a_total", RULES).come().count(), 1);
     }
 }
