@@ -21,7 +21,7 @@ mod tally;
 mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -31,7 +31,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use engine::{Rules, Tracer};
-use model::limits;
+use model::{Refusal, limits};
 use tokio::sync::Semaphore;
 
 use crate::config::{ApiConfig, ErrorMode};
@@ -100,21 +100,31 @@ impl Api {
         Self { handle, node, access, error_mode, slots, tally, tracer }
     }
 
-    async fn answer(&self, endpoint: Endpoint, request: Request) -> Result<Response, Rejection> {
-        let (head, body) = request.into_parts();
-        let access = self.access.now();
-        let key = access.keys.of(&head).ok_or(Rejection::Unauthorized)?;
-        let now = || self.handle.clock().moment();
-        let Some(span) = RequestSpan::begin(self.tracer.as_ref(), endpoint, &head.headers, now()) else {
-            return self.carry_out(endpoint, &head, body, (&access.sizes, key), None).await.1;
-        };
-        let (code, response) = self.carry_out(endpoint, &head, body, (&access.sizes, key), Some(&span)).await;
-        let response = response.unwrap_or_else(IntoResponse::into_response);
-        span.end(response.status(), code, now());
-        Ok(response)
+    /// Answers a request, and counts it.
+    async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
+        let (code, response) = self.trace(endpoint, request).await;
+        self.tally.count(endpoint, response.status(), code, self.handle.clock().moment());
+        response
     }
 
-    /// The answer, and its code if it has one.
+    async fn trace(&self, endpoint: Endpoint, request: Request) -> (Option<u16>, Response) {
+        let (head, body) = request.into_parts();
+        let access = self.access.now();
+        let Some(key) = access.keys.of(&head) else {
+            return (None, Rejection::Unauthorized.into_response());
+        };
+        let now = || self.handle.clock().moment();
+        let span = RequestSpan::begin(self.tracer.as_ref(), endpoint, &head.headers, now());
+        let (code, response) =
+            self.carry_out(endpoint, &head, body, (&access.sizes, key), span.as_ref()).await;
+        let response = response.unwrap_or_else(IntoResponse::into_response);
+        if let Some(span) = span {
+            span.end(response.status(), code, now());
+        }
+        (code, response)
+    }
+
+    /// The answer, and its code if it has one. Of several calls it is that of the node's own faults.
     async fn carry_out(
         &self,
         endpoint: Endpoint,
@@ -131,23 +141,29 @@ impl Api {
             Err(rejection) => return (None, Err(rejection)),
         };
         let room = AtomicUsize::new(limits::API_HISTORY_BYTES_MAX);
-        let caller = Caller { api: self, key, sizes, room: &room, span };
-        let outcome = match endpoint {
-            Endpoint::Method(method) => caller.call(method, &body).await,
-            Endpoint::Batch => {
-                return (None, caller.batch(&body).await.or_else(|fault| self.refuse(fault, head)));
+        let has_failed = AtomicBool::new(false);
+        let caller = Caller { api: self, key, sizes, room: &room, span, has_failed: &has_failed };
+        let (granted, outcome) = match endpoint {
+            Endpoint::Method(method) => {
+                (Some(0), caller.call(method, &body).await.map(|answer| exchange::success(&answer)))
             }
-            Endpoint::Legacy => return (None, caller.legacy(&body).await.map_err(Rejection::from)),
+            Endpoint::Batch => (None, caller.batch(&body).await),
+            Endpoint::Legacy => (None, caller.legacy(&body).await),
         };
-        match outcome {
-            Ok(answer) => (Some(0), Ok(exchange::success(&answer))),
-            Err(fault) => (Some(fault.code()), self.refuse(fault, head)),
-        }
-    }
-
-    fn refuse(&self, fault: Fault, head: &Parts) -> Result<Response, Rejection> {
-        let mode = exchange::error_mode(&head.headers).unwrap_or(self.error_mode);
-        exchange::failure(fault, mode)
+        let code = outcome.as_ref().map_or_else(|fault| Some(fault.code()), |_| granted);
+        let response = match outcome {
+            // Old libraries read lines, and know no other answer.
+            Err(fault) if matches!(endpoint, Endpoint::Legacy) => Err(fault.into()),
+            Err(Fault::Refused(refusal, text)) => {
+                let mode = exchange::error_mode(&head.headers).unwrap_or(self.error_mode);
+                let error = caller.tell(Fault::Refused(refusal, text));
+                Ok(exchange::failure(refusal, error, mode))
+            }
+            Err(fault) => Err(fault.into()),
+            Ok(response) => Ok(response),
+        };
+        let failed = has_failed.into_inner().then(|| Refusal::Internal.code());
+        (failed.or(code), response)
     }
 }
 
@@ -156,11 +172,7 @@ pub(crate) fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let serve = |endpoint| {
         let api = Arc::clone(&api);
-        post(move |request: Request| async move {
-            let response = api.answer(endpoint, request).await.unwrap_or_else(IntoResponse::into_response);
-            api.tally.count(endpoint, response.status(), api.handle.clock().moment());
-            response
-        })
+        post(async move |request: Request| api.answer(endpoint, request).await)
     };
     let mut router = Router::new()
         .route("/api", serve(Endpoint::Legacy))
@@ -212,6 +224,11 @@ mod tests {
         }
         assert_eq!(answers.7, (200, format!(r#"{{"replies":[{UNANSWERED},{UNANSWERED}]}}"#)));
         assert!(begun.elapsed() < limits::PUBLISH_DEADLINE * 3 / 2);
+        let counted = |wanted| {
+            let counts = api.tally.counts().filter(|(_, outcome, _)| *outcome == wanted);
+            counts.map(|(_, _, count)| count).sum::<u64>()
+        };
+        assert_eq!((counted("failed"), counted("answered")), (8, 0));
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -228,11 +245,11 @@ mod tests {
         let api = api(1);
         let taken = api.slots.try_acquire_many(limits::API_REQUESTS_MAX as u32).expect("nobody else asks");
         let request = || Request::post("/").header("X-API-Key", "key").body(Body::from("{}")).expect("valid");
-        let refused = api.answer(Endpoint::Method(Method::Rpc), request()).await.into_response();
+        let refused = api.answer(Endpoint::Method(Method::Rpc), request()).await;
         assert_eq!(refused.status(), 503);
         assert_eq!(refused.headers()["retry-after"], "1");
         drop(taken);
-        assert_eq!(api.answer(Endpoint::Method(Method::Rpc), request()).await.into_response().status(), 200);
+        assert_eq!(api.answer(Endpoint::Method(Method::Rpc), request()).await.status(), 200);
     }
 
     /// The server API of a node whose threads do not run.
@@ -257,7 +274,7 @@ mod tests {
     async fn post(api: &Api, endpoint: Endpoint, body: &'static str) -> (u16, String) {
         let request = Request::post("/").header("X-API-Key", "key").body(Body::from(body)).expect("valid");
         let answer = tokio::select! {
-            answer = api.answer(endpoint, request) => answer.into_response(),
+            answer = api.answer(endpoint, request) => answer,
             never = api.handle.hand_over() => match never {},
         };
         let status = answer.status().as_u16();

@@ -61,7 +61,7 @@ impl Caller<'_> {
     async fn reply(self, command: &RawJson, begun: Moment) -> Reply {
         match self.carry_out(command, begun).await {
             Ok((method, answer)) => Reply::Result(method, answer),
-            Err(fault) => Reply::Error(fault.into_object()),
+            Err(fault) => Reply::Error(self.tell(fault)),
         }
     }
 

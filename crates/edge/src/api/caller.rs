@@ -1,6 +1,6 @@
 //! One call: who calls, what the key allows, and which method answers.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use model::{ChannelName, ChannelNameError, Payload, PayloadError, RawJson, Refus
 use super::Api;
 use super::answer::Outcome;
 use super::exchange::Sizes;
-use super::fault::Fault;
+use super::fault::{ErrorObject, Fault};
 use super::keys::Key;
 use super::method::Method;
 use super::request::parse;
@@ -26,6 +26,8 @@ pub(super) struct Caller<'a> {
     pub(super) room: &'a AtomicUsize,
     /// The span of the request, if it is sampled.
     pub(super) span: Option<&'a RequestSpan>,
+    /// Whether something was told that is the node's fault.
+    pub(super) has_failed: &'a AtomicBool,
 }
 
 impl Caller<'_> {
@@ -48,6 +50,14 @@ impl Caller<'_> {
             Method::PresenceStats => self.presence_stats(parse(params)?).await,
             Method::Rpc => Err(Refusal::MethodNotFound.into()),
         }
+    }
+
+    /// What is told of a fault.
+    pub(super) fn tell(self, fault: Fault) -> ErrorObject {
+        if fault.code() == Refusal::Internal.code() {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+        fault.into_object()
     }
 
     /// A channel that the caller may touch.

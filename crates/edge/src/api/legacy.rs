@@ -5,7 +5,7 @@ use axum::response::Response;
 use model::{RawJson, Refusal, limits};
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, Outcome};
+use super::answer::Answer;
 use super::caller::Caller;
 use super::exchange;
 use super::fault::{ErrorObject, Fault};
@@ -54,7 +54,11 @@ impl Caller<'_> {
                 }
                 None => Err(Refusal::MethodNotFound.into()),
             };
-            answer.extend_from_slice(&exchange::encode(&Reply::new(line.id, outcome)));
+            let (result, error) = match outcome {
+                Ok(answer) => (Some(answer), None),
+                Err(fault) => (None, Some(self.tell(fault))),
+            };
+            answer.extend_from_slice(&exchange::encode(&Reply { id: line.id, error, result }));
             answer.push(b'\n');
         }
         Ok(exchange::json(StatusCode::OK, answer.into()))
@@ -80,15 +84,6 @@ impl Name {
         match self {
             Self::Number(number) => Method::from_number(*number),
             Self::Text(name) => Method::from_name(&name.to_ascii_lowercase()),
-        }
-    }
-}
-
-impl Reply {
-    fn new(id: u64, outcome: Outcome) -> Self {
-        match outcome {
-            Ok(answer) => Self { id, error: None, result: Some(answer) },
-            Err(fault) => Self { id, error: Some(fault.into_object()), result: None },
         }
     }
 }

@@ -59,7 +59,7 @@ impl Caller<'_> {
             };
             responses.push(match outcome {
                 Ok(position) => BroadcastResponse::Result(PublishResult::from(position)),
-                Err(fault) => BroadcastResponse::Error(fault.into_object()),
+                Err(fault) => BroadcastResponse::Error(self.tell(fault)),
             });
         }
         Ok(Answer::Broadcast(BroadcastResult { responses }))

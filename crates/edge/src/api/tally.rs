@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::StatusCode;
-use model::Moment;
+use model::{Moment, Refusal};
 use transport::Throttle;
 
 use super::Endpoint;
@@ -17,18 +17,20 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Labels of outcomes. `answered` counts calls that were carried out, whether granted or refused.
-    pub(crate) const OUTCOMES: [&'static str; 6] =
-        ["answered", "unauthorized", "forbidden", "malformed", "too_large", "busy"];
+    /// Labels of outcomes. `answered` counts requests that were understood, whether granted or refused; `failed`
+    /// those of which something could not be done although nothing was wrong with it.
+    pub(crate) const OUTCOMES: [&'static str; 7] =
+        ["answered", "unauthorized", "forbidden", "malformed", "too_large", "busy", "failed"];
     const ENDPOINTS: usize = Method::ALL.len() + 2;
 
     pub(crate) fn new() -> Self {
         Self { counts: Default::default(), throttle: Mutex::new(Throttle::new()) }
     }
 
-    /// Counts an answered request.
-    pub(super) fn count(&self, endpoint: Endpoint, status: StatusCode, now: Moment) {
+    /// Counts an answered request: its status, and the code in the answer if it has one.
+    pub(super) fn count(&self, endpoint: Endpoint, status: StatusCode, code: Option<u16>, now: Moment) {
         let outcome = match status {
+            _ if code == Some(Refusal::Internal.code()) => 6,
             StatusCode::UNAUTHORIZED => 1,
             StatusCode::FORBIDDEN => 2,
             StatusCode::PAYLOAD_TOO_LARGE => 4,
