@@ -1,9 +1,11 @@
 //! A node with faults on request, for tests that look at a process from outside. Publishing to the channel
 //! `panic` makes its broker panic, to `hang` holds it up; the native protocol at `/panicky` panics as its type
 //! says; with the argument `panicky-log`, so does whoever logs that the node drains: the control thread. Takes
-//! its settings from the environment and from the file that its argument names; where they name a Redis, the broker is the one over it.
+//! its settings from the environment and from the `.toml` file that an argument names; where they name a Redis,
+//! the broker is the one over it.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use edge::config::Loader;
@@ -14,10 +16,8 @@ use testkit::{FaultyBroker, FaultyProtocol};
 struct PanickyLog;
 
 fn main() {
-    let file = std::env::args_os()
-        .nth(1)
-        .filter(|argument| argument != "panicky-log" && !argument.is_empty())
-        .map(Into::into);
+    let is_settings = |argument: &PathBuf| argument.extension().is_some_and(|extension| extension == "toml");
+    let file = std::env::args_os().skip(1).map(PathBuf::from).find(is_settings);
     let loaded = Loader::new().file(file).environment(std::env::vars_os()).load().expect("settings");
     let config = loaded.config.clone();
     if std::env::args().any(|argument| argument == "panicky-log") {
