@@ -74,6 +74,7 @@ pub struct Shard {
     tick: u32,
     /// The connection up to which all were vouched for.
     vouched: u32,
+    aging: deadlines::Aging,
     /// Commands of the present frame that were answered without a wait.
     answered_at_once: u32,
     drain: Option<drain::Drain>,
@@ -148,6 +149,7 @@ impl Shard {
             stalled: 0,
             tick: now.tick(),
             vouched: 0,
+            aging: deadlines::Aging::default(),
             answered_at_once: 0,
             drain: None,
         }

@@ -10,6 +10,10 @@ pub const CLOSE_TEXT_BYTES_MAX: usize = 123;
 pub const SETTINGS_LOOK_PERIOD: Duration = Duration::from_secs(1);
 /// Names of settings in one line of the log, and faults told of one set of settings; the others are counted.
 pub const SETTINGS_TOLD_MAX: usize = 32;
+/// Ticks within which the timers of all connections know of a changed age.
+pub const AGE_ADOPTED_TICKS: u32 = 20;
+/// Time until files of settings that do not let themselves be read are told of; nothing is read meanwhile.
+pub const SETTINGS_READ_DEADLINE: Duration = Duration::from_secs(10);
 /// Namespaces that a process knows, those included that were removed while it ran.
 pub const NAMESPACES_KNOWN_MAX: usize = 10_000;
 /// Channels one connection may be subscribed to, server-side ones included.

@@ -28,9 +28,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::Clock;
 use crate::admission::{Admission, Rejection};
 use crate::log::Throttle;
-use crate::{Clock, proxied};
+use crate::proxied::{self, Nobody};
 
 /// What HTTP answers carry.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -157,11 +158,15 @@ impl Door {
             return None;
         }
         let header = proxied::client_address(stream, peer);
-        let client = tokio::time::timeout(limits::HTTP_HEAD_DEADLINE, header).await.ok().flatten();
-        if client.is_none() {
-            self.reject(Rejection::ProxyHeader, "public.proxy_protocol", Some(peer));
+        let client = tokio::time::timeout(limits::HTTP_HEAD_DEADLINE, header).await;
+        match client.unwrap_or(Err(Nobody::NoHeader)) {
+            Ok(client) => Some(client.to_canonical()),
+            Err(Nobody::Gone) => None,
+            Err(Nobody::NoHeader) => {
+                self.reject(Rejection::ProxyHeader, "public.proxy_protocol", Some(peer));
+                None
+            }
         }
-        client.map(|client| client.to_canonical())
     }
 
     fn answer(

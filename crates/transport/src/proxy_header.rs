@@ -83,20 +83,15 @@ fn binary(bytes: &[u8]) -> Header {
     let (command, family) = (bytes[12], bytes[13]);
     let length = FIXED_V2 + usize::from(u16::from_be_bytes([bytes[14], bytes[15]]));
     // Bytes of both addresses and ports. What comes by datagrams or in ways to come is no connection of ours.
-    let addresses = match family {
-        0x00 => 0,
-        0x11 => 12,
-        0x21 => 36,
-        0x31 => 216,
+    let addresses = match (command, family) {
+        // Its own connection may say nothing, or anything.
+        (LOCAL, _) | (PROXIED, 0x00) => 0,
+        (PROXIED, 0x11) => 12,
+        (PROXIED, 0x21) => 36,
+        (PROXIED, 0x31) => 216,
         _ => return Header::Wrong,
     };
-    let is_known = match command {
-        // Its own connection may say nothing, or anything.
-        LOCAL => true,
-        PROXIED => FIXED_V2 + addresses <= length,
-        _ => false,
-    };
-    if !is_known || length > BYTES_MAX {
+    if length < FIXED_V2 + addresses || length > BYTES_MAX {
         return Header::Wrong;
     }
     let Some(rest) = bytes.get(FIXED_V2..length) else {
@@ -168,6 +163,7 @@ mod tests {
             check(&header(0x21, 0x21, &[&v6, &more]), Some(client_v6));
             check(&header(0x21, 0x00, &[&more]), None);
             check(&header(0x20, 0x11, &[&v4, &more]), None);
+            check(&header(0x20, 0x41, &[&more]), None);
         }
         check(&header(0x21, 0x31, &[&[b'/'; 216]]), None);
         check(&header(0x20, 0x00, &[]), None);

@@ -1,14 +1,24 @@
 //! Everything that happens because time passes: heartbeats, expiry, age, waits that end.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::time::Duration;
 
-use model::{CloseReason, Now, Refusal, UnixTime, limits};
+use model::{CloseReason, Moment, Now, Refusal, UnixTime, limits};
 use protocol::{CommandKind, Event, UnsubscribeReason};
 
 use super::Shard;
 use crate::connection::{Awaited, Connection, Origin, Phase};
 use crate::slab::NONE;
+
+/// The age at which connections begin anew, when it was changed.
+#[derive(Default)]
+pub(super) struct Aging {
+    /// Since when it is the present one: nobody was too old before.
+    since: Moment,
+    /// Connections whose timers do not know it yet.
+    unaware: Range<u32>,
+}
 
 impl Shard {
     /// Lets time pass. Appends to `resets` the connections whose sockets are to be dropped unannounced.
@@ -25,6 +35,7 @@ impl Shard {
         self.drain_some(now);
         self.tell_lapsed(now);
         self.vouch_for_some();
+        self.rearm_some(now);
         self.uncork();
         self.settle(now);
     }
@@ -107,8 +118,22 @@ impl Shard {
         self.arm(slot, now);
     }
 
+    /// The age at which connections begin anew was changed.
+    pub(super) fn change_age(&mut self, now: Now) {
+        self.aging = Aging { since: now.moment, unaware: 0..self.tables.connections.places() };
+    }
+
+    /// Lets a part of all timers know of a changed age; the last within [`limits::AGE_ADOPTED_TICKS`].
+    fn rearm_some(&mut self, now: Now) {
+        let some = self.tables.connections.places().div_ceil(limits::AGE_ADOPTED_TICKS);
+        for _ in 0..some {
+            let Some(slot) = self.aging.unaware.next() else { return };
+            self.arm(slot, now);
+        }
+    }
+
     /// When the connection is old enough to begin anew: its own age, so that those who came together do not go
-    /// together.
+    /// together, nor those who are too old when the age is changed.
     fn age_due(&self, connection: &Connection) -> u32 {
         let age = self.policy.client.connection_age.0;
         // A drain closes all of them, at its own rate.
@@ -117,7 +142,7 @@ impl Shard {
         }
         let spread = u64::try_from(age.as_millis() / 5).unwrap_or(u64::MAX).max(1);
         let extra = Duration::from_millis(self.place.dice.hash_one(connection.client) % spread);
-        (connection.opened + age * 9 / 10 + extra).ticks()
+        ((connection.opened + age * 9 / 10).max(self.aging.since) + extra).ticks()
     }
 
     fn age(&mut self, slot: u32, now: Now) {

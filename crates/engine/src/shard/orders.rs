@@ -53,7 +53,11 @@ impl Shard {
             }
             Order::Adopt { policy, reply } => {
                 self.sent.deliveries_by_namespace.resize(policy.rules.count(), 0);
+                let has_new_age = self.policy.client.connection_age.0 != policy.client.connection_age.0;
                 self.policy = policy;
+                if has_new_age {
+                    self.change_age(now);
+                }
                 reply.send(()).ok();
             }
             Order::Drain { window } => self.begin_drain(window, now),

@@ -72,6 +72,20 @@ fn who_came_together_does_not_grow_old_together() {
 }
 
 #[test]
+fn who_is_too_old_when_the_age_is_changed_leaves_by_and_by() {
+    // Without heartbeats nothing else wakes their timers up.
+    let mut world = crowd(Period::default());
+    world.pass(Duration::from_secs(300));
+    world.change_age(Period::seconds(100));
+    let ends = closes_by_tick(&mut world, Duration::from_secs(23));
+    assert_eq!(ends.iter().sum::<u64>(), CLIENTS, "everybody is too old");
+    let most = ends[30..].chunks(10).map(|second| second.iter().sum::<u64>()).max();
+    assert!(most < Some(66), "{most:?} in a second");
+    assert_eq!(count(&world, &CloseReason::Aged), CLIENTS);
+    world.end();
+}
+
+#[test]
 fn during_a_drain_nobody_leaves_for_its_age() {
     let mut world = crowd(Period::seconds(20));
     world.pass(Duration::from_secs(15));

@@ -122,9 +122,19 @@ impl World {
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut BTreeMap<String, NamespaceConfig>)) {
         change(&mut self.namespaces);
         let rules = self.policy.rules.changed(&NamespaceConfig::default(), &self.namespaces);
+        self.adopt(policy(Arc::new(rules.expect("few namespaces"))));
+    }
+
+    /// Changes the age at which connections begin anew, likewise.
+    pub(crate) fn change_age(&mut self, connection_age: Period) {
+        let mut policy = policy(Arc::clone(&self.policy.rules));
+        policy.client.connection_age = connection_age;
+        self.adopt(policy);
+    }
+
+    fn adopt(&mut self, policy: Policy) {
         let (outbox_bytes, outbox_bytes_total) = (self.policy.outbox_bytes, self.policy.outbox_bytes_total);
-        let rules = Arc::new(rules.expect("few namespaces"));
-        self.policy = Arc::new(Policy { outbox_bytes, outbox_bytes_total, ..policy(rules) });
+        self.policy = Arc::new(Policy { outbox_bytes, outbox_bytes_total, ..policy });
         self.node_mail.answer(NodeRequest::Adopt(Arc::clone(&self.policy)));
         for worker in &self.workers {
             let order = Order::Adopt { policy: Arc::clone(&self.policy), reply: oneshot::channel().0 };
