@@ -58,7 +58,8 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     wait(&mut link, &mut session, deadline, "the answer to connect", |session, _| session.is_connected())?;
     let connected = began.elapsed();
     let data = RawValue::from_string(json!({ "probe": mark }).to_string()).expect("it is JSON");
-    publish::publish(&flags.api, key, flags.channel.as_str(), &data)?;
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    publish::publish(&flags.api, key, flags.channel.as_str(), &data, left)?;
     wait(&mut link, &mut session, deadline, "the publication", |_, line| is_ours(line, &mark))?;
     let arrived = began.elapsed().saturating_sub(connected);
     link.close();

@@ -14,6 +14,8 @@ use crate::text;
 
 /// A node answers a publish within two seconds; the rest is for the way.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Nothing is answered sooner.
+const PATIENCE_MIN: Duration = Duration::from_millis(1);
 /// No answer of a node is near this long; something else may answer.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 /// Far more than a node takes.
@@ -71,14 +73,21 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
             "DATA is not JSON: {error}; a text is written with quotes, like '\"hello\"'"
         ))
     })?;
-    let result = publish(&flags.url, &flags.key.read()?, &flags.channel, data)?;
+    let result = publish(&flags.url, &flags.key.read()?, &flags.channel, data, None)?;
     text::print(&format!("{result}\n")).map(|_| ())
 }
 
-/// Publishes once, and returns the result as JSON.
-pub(crate) fn publish(base: &str, key: &Secret, channel: &str, data: &RawValue) -> Result<String, Failure> {
+/// Publishes once, and returns the result as JSON. `left` is the time there is for it, if that is less than usual.
+pub(crate) fn publish(
+    base: &str,
+    key: &Secret,
+    channel: &str,
+    data: &RawValue,
+    left: Option<Duration>,
+) -> Result<String, Failure> {
     let request = serde_json::to_vec(&Request { channel, data }).expect("texts and JSON");
-    let (status, body) = post(&endpoint(base)?, key.reveal(), &request)?;
+    let patience = left.map_or(PATIENCE, |left| left.clamp(PATIENCE_MIN, PATIENCE));
+    let (status, body) = post(&endpoint(base)?, key.reveal(), &request, patience)?;
     judge(status, &body).map(str::to_owned)
 }
 
@@ -111,10 +120,10 @@ fn read_standard_input() -> Result<String, Failure> {
     Ok(data)
 }
 
-fn post(url: &str, key: &str, body: &[u8]) -> Result<(u16, String), Failure> {
+fn post(url: &str, key: &str, body: &[u8], patience: Duration) -> Result<(u16, String), Failure> {
     let agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience))
         .max_redirects(0)
         .proxy(None)
         .build()
@@ -127,6 +136,9 @@ fn post(url: &str, key: &str, body: &[u8]) -> Result<(u16, String), Failure> {
         Ok((status, text))
     });
     answered.map_err(|error| {
+        if matches!(error, ureq::Error::Timeout(_)) {
+            return Failure::refused(format!("{url} did not answer in time"));
+        }
         Failure::unusable(format!("cannot reach {url}: {error}; is a node's internal listener there?"))
     })
 }

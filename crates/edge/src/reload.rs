@@ -11,10 +11,11 @@ use std::future::pending;
 use std::io;
 use std::sync::Arc;
 
+use engine::Rules;
 use model::limits;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use transport::Admission;
 
 use crate::api::Access;
@@ -59,10 +60,9 @@ impl Hangups {
     /// Listens from now on.
     pub(crate) fn listen(mode: Mode) -> io::Result<Self> {
         match mode {
-            Mode::Embedded => Ok(Self(None)),
-            Mode::Production | Mode::Development => {
-                signal(SignalKind::hangup()).map(|signal| Self(Some(signal)))
-            }
+            // Who plays with a node closes its terminal, and means its end.
+            Mode::Embedded | Mode::Development => Ok(Self(None)),
+            Mode::Production => signal(SignalKind::hangup()).map(|signal| Self(Some(signal))),
         }
     }
 
@@ -100,49 +100,59 @@ impl Reload {
                 () = hangups.next() => true,
                 _ = ticker.tick() => false,
             };
-            // On a thread of its own: a disk that hangs holds up nothing else.
+            // On a thread of its own: neither a disk that hangs nor thousands of namespaces hold up anything else.
+            let (rules, fixed) = (targets.handle.rules(), self.fixed);
             let look = move || {
                 let found = watch.look(is_asked);
-                (watch, found)
+                let judged = found.map(|found| judge(&running, found, &rules, fixed));
+                (watch, running, judged)
             };
-            let (kept, found) = spawn_blocking(look).await.expect("looking at files does not panic");
-            watch = kept;
-            if let Some(found) = found {
-                self.take(&mut running, found, targets).await;
+            let mut look = spawn_blocking(look);
+            let looked = match timeout(limits::SETTINGS_READ_DEADLINE, &mut look).await {
+                Ok(looked) => looked,
+                Err(_) => {
+                    self.told.late();
+                    look.await
+                }
+            };
+            let judged;
+            (watch, running, judged) = looked.expect("looking at files does not panic");
+            self.told.read();
+            match judged {
+                Some(Ok((change, parts))) => {
+                    targets.take(parts, &change).await;
+                    self.told.applied(&change);
+                    running = change.settings;
+                }
+                Some(Err(fault)) => self.told.refused(&fault),
+                None => {}
             }
         }
     }
+}
 
-    async fn take(&self, running: &mut Loaded, found: Result<Loaded, ConfigErrors>, targets: &Targets) {
-        match self.judge(running, found, targets) {
-            Ok((change, parts)) => {
-                targets.take(parts, &change).await;
-                self.told.applied(&change);
-                *running = change.settings;
-            }
-            Err(fault) => self.told.refused(&fault),
-        }
-    }
-
-    /// Makes everything anew before anything is replaced.
-    fn judge(
-        &self,
-        running: &Loaded,
-        found: Result<Loaded, ConfigErrors>,
-        targets: &Targets,
-    ) -> Result<(Change, Parts), Fault> {
-        let change = found.and_then(|found| Change::between(running, &found)).map_err(Fault::Settings)?;
-        let config = &change.settings.config;
-        let rules = targets.handle.rules().changed(&config.channels, &config.namespaces);
-        let parts =
-            rules.ok_or(StartError::Namespaces).and_then(|rules| Parts::new(config, rules, self.fixed));
-        match parts {
-            Ok(parts) => Ok((change, parts)),
-            Err(error) => {
-                let setting = error.setting().map(SettingPath::parse);
-                let origin = setting.map(|setting| change.settings.origin(&setting).to_string());
-                Err(Fault::Part(error, origin.unwrap_or_default()))
-            }
+/// Makes everything anew before anything is replaced.
+fn judge(
+    running: &Loaded,
+    found: Result<Loaded, ConfigErrors>,
+    rules: &Rules,
+    fixed: Fixed,
+) -> Result<(Change, Parts), Fault> {
+    let change = found.and_then(|found| Change::between(running, &found)).map_err(Fault::Settings)?;
+    let settings = &change.settings;
+    let rules = rules.changed(&settings.config.channels, &settings.config.namespaces);
+    let parts =
+        rules.ok_or(StartError::Namespaces).and_then(|rules| Parts::new(&settings.config, rules, fixed));
+    match parts {
+        Ok(parts) => Ok((change, parts)),
+        Err(error) => {
+            let setting = error.setting().map(SettingPath::parse);
+            // What is missing has no line.
+            let origin = match setting {
+                Some(setting) => settings.origin(&setting).to_string(),
+                None => settings.file().map(|file| file.display().to_string()).unwrap_or_default(),
+            };
+            Err(Fault::Part(error, origin))
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct ClientConfig {
     pub pong_timeout: Period,
     /// Age at which a connection is closed with code 3011, upon which client libraries reconnect within about a
     /// second and recover what they missed; so that connections spread over nodes that came later. Each has an age
-    /// of its own, up to a tenth more or less. From `10s` to `30d`; `0` sets none.
+    /// of its own, up to a tenth more or less; who is too old when it is changed leaves within a fifth of it. From `10s` to `30d`; `0` sets none.
     #[schemars(extend("x-reload" = true))]
     pub connection_age: Period,
 }

@@ -51,7 +51,9 @@ impl Link {
         }
         match tungstenite::client(request, stream) {
             Ok((socket, _)) => Ok(Self { socket }),
-            Err(HandshakeError::Interrupted(_)) => Err(unusable("the handshake was not answered in time")),
+            Err(HandshakeError::Interrupted(_)) => {
+                Err(Failure::refused(format!("`{url}`: the handshake was not answered in time")))
+            }
             Err(HandshakeError::Failure(Error::Http(answer))) => {
                 let body = answer.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
                 let status = answer.status();

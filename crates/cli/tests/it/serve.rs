@@ -81,6 +81,13 @@ fn a_probe_hears_itself_or_fails() {
     // Two nodes without a Redis hear nothing of each other.
     let split = format!("probe --timeout 2s --url {} --api {}", node.clients, other.api());
     with_keys(&split).finish().failed(1, &["the publication did not come within --timeout"]);
+    let silent = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let address = silent.local_addr().expect("its address");
+    let answerless = format!("probe --timeout 1s --url {} --api http://{address}", node.clients);
+    with_keys(&answerless).finish().failed(1, &["did not answer in time"]);
+    with_keys(&format!("probe --timeout 1s --url ws://{address}"))
+        .finish()
+        .failed(1, &["handshake", "in time"]);
 }
 
 #[test]

@@ -26,6 +26,15 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
 }
 
 #[test]
+fn settings_may_come_through_a_pipe() {
+    let check = fanfare("check-config --config /dev/stdin").env("FANFARE__TOKEN__HMAC_SECRET", SECRET);
+    let out = check.finish_with("connection_limit = 7\n").succeeded();
+    assert!(out.contains("connection_limit = 7   # /dev/stdin:1\n"), "{out}");
+    let check = fanfare("check-config").env("FANFARE__TOKEN__HMAC_SECRET_FILE", "/dev/stdin");
+    check.finish_with(SECRET).succeeded();
+}
+
+#[test]
 fn development_mode_shows_what_it_sets() {
     let out = fanfare("check-config --dev").finish().succeeded();
     for line in [

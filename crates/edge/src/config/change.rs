@@ -73,8 +73,9 @@ fn difference(
 ) -> Vec<SettingPath> {
     let settings: BTreeSet<&SettingPath> = before.keys().chain(after.keys()).collect();
     let changed = settings.into_iter().filter(|setting| before.get(setting) != after.get(setting));
+    // What is in a section follows its own name.
     let is_in = |values: &BTreeMap<SettingPath, String>, section: &SettingPath| {
-        values.keys().any(|setting| setting.is_within(section))
+        values.range(section..).next().is_some_and(|(setting, _)| setting.is_within(section))
     };
     let named = changed.map(|setting| match known.named_part(setting) {
         Some(part) if !is_in(before, &part) || !is_in(after, &part) => part,

@@ -1,7 +1,5 @@
 //! The settings file: TOML, with the line of each setting.
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,30 +7,24 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
+use super::fingerprint::{FILE_BYTES_MAX, Files};
 use super::layer::{Layer, Raw};
 use super::{Origin, SettingPath};
 
-/// More than thousands of namespaces need; a wrong path may lead to something endless.
-pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
-
 /// Reads a settings file into a layer.
 pub(super) fn read(path: &Path, layer: &mut Layer<'_>) {
-    layer.watch(path);
-    match read_text(path) {
+    match text(path, layer.files()) {
         Ok(text) => Source { path, text: &text }.read(layer),
         Err(problem) => layer.refuse(ConfigError::Unreadable { path: path.to_owned(), problem }),
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
-        .map_err(|error| error.to_string())?;
-    if text.len() as u64 > FILE_BYTES_MAX {
+fn text(path: &Path, files: &mut Files) -> Result<String, String> {
+    let bytes = files.read(path, true).map_err(|error| error.to_string())?;
+    if bytes.len() > FILE_BYTES_MAX {
         return Err(format!("it is longer than {FILE_BYTES_MAX} bytes"));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string())
 }
 
 struct Source<'a> {

@@ -1,11 +1,9 @@
 //! One source of settings: what it sets, and what is wrong with it.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
-use super::fingerprint::{Fingerprints, fingerprint};
+use super::fingerprint::Files;
 use super::known::{Found, Known, Place};
 use super::{Config, Origin, SettingPath, secret_file};
 
@@ -14,7 +12,7 @@ pub(super) struct Layer<'a> {
     known: &'a Known,
     assignments: Vec<Assignment>,
     errors: Vec<ConfigError>,
-    files: Fingerprints,
+    files: Files,
 }
 
 /// A setting, its value and where that stands.
@@ -33,17 +31,17 @@ pub(super) enum Raw {
 }
 
 impl<'a> Layer<'a> {
-    pub(super) fn new(known: &'a Known) -> Self {
-        Self { known, assignments: Vec::new(), errors: Vec::new(), files: Fingerprints::new() }
+    pub(super) fn new(known: &'a Known, files: Files) -> Self {
+        Self { known, assignments: Vec::new(), errors: Vec::new(), files }
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Assignment>, Vec<ConfigError>, Fingerprints) {
+    pub(super) fn into_parts(self) -> (Vec<Assignment>, Vec<ConfigError>, Files) {
         (self.assignments, self.errors, self.files)
     }
 
-    /// Notes a file whose changes matter, before it is read.
-    pub(super) fn watch(&mut self, path: &Path) {
-        self.files.insert(path.to_owned(), fingerprint(path));
+    /// What reads the source's files.
+    pub(super) fn files(&mut self) -> &mut Files {
+        &mut self.files
     }
 
     /// Notes a fault of the source itself.
@@ -61,10 +59,7 @@ impl<'a> Layer<'a> {
             .map(|value| (path.clone(), value)),
             Found::SecretFile(secret) => match raw {
                 Raw::Text(file) | Raw::Typed(Value::String(file)) => {
-                    if self.known.is_reloadable(&secret) {
-                        self.watch(Path::new(&file));
-                    }
-                    secret_file::read(&file)
+                    secret_file::read(&file, &mut self.files, self.known.is_reloadable(&secret))
                 }
                 Raw::Typed(_) => Err("expected the path of a file".to_owned()),
             }

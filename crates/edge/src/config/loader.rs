@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::error::{ConfigError, ConfigErrors};
-use super::fingerprint::Fingerprints;
+use super::fingerprint::{Files, Fingerprints};
 use super::known::Known;
 use super::layer::{self, Layer, Raw};
 use super::origin::Origins;
@@ -24,6 +24,8 @@ pub struct Loader {
     variables: Vec<(OsString, OsString)>,
     flags: Vec<(SettingPath, String, Origin)>,
     errors: Vec<ConfigError>,
+    /// They were loaded before.
+    is_again: bool,
 }
 
 /// Settings that can be used, and where each comes from.
@@ -106,6 +108,11 @@ impl Loader {
         self.read().settings
     }
 
+    /// The same sources, for when they are read again: what can be read only once is not.
+    pub(crate) fn again(&self) -> Self {
+        Self { is_again: true, ..self.clone() }
+    }
+
     /// Reads the files, and says which they are, whatever comes of it.
     pub(crate) fn read(&self) -> Reading {
         let known = Known::root();
@@ -119,20 +126,21 @@ impl Loader {
         let mut errors = self.errors.clone();
         let mut tree = Map::new();
         let mut origins = Origins::new();
+        let empty = || Layer::new(known, Files::new(self.is_again));
         let mut layers = vec![
-            development_layer(known, &self.development),
-            file_layer(known, self.file.as_deref()),
-            environment_layer(known, &self.variables),
+            development_layer(empty(), &self.development),
+            file_layer(empty(), self.file.as_deref()),
+            environment_layer(empty(), &self.variables),
         ];
         layers.extend(self.flags.iter().cloned().map(|(setting, text, origin)| {
-            let mut layer = Layer::new(known);
+            let mut layer = empty();
             layer.set(setting, Raw::Text(text), origin);
             layer
         }));
         for layer in layers {
             let (assignments, layer_errors, layer_files) = layer.into_parts();
             errors.extend(layer_errors);
-            files.extend(layer_files);
+            files.extend(layer_files.into_held());
             for assignment in assignments {
                 layer::insert(&mut tree, assignment.setting.segments(), assignment.value);
                 origins.insert(assignment.setting, assignment.origin);
@@ -147,24 +155,21 @@ fn is_ours(name: &OsString) -> bool {
     name.to_string_lossy().starts_with(VARIABLE_PREFIX)
 }
 
-fn development_layer<'a>(known: &'a Known, settings: &[(SettingPath, String)]) -> Layer<'a> {
-    let mut layer = Layer::new(known);
+fn development_layer<'a>(mut layer: Layer<'a>, settings: &[(SettingPath, String)]) -> Layer<'a> {
     for (setting, text) in settings.iter().cloned() {
         layer.set(setting, Raw::Text(text), Origin::Development);
     }
     layer
 }
 
-fn file_layer<'a>(known: &'a Known, path: Option<&Path>) -> Layer<'a> {
-    let mut layer = Layer::new(known);
+fn file_layer<'a>(mut layer: Layer<'a>, path: Option<&Path>) -> Layer<'a> {
     if let Some(path) = path {
         file::read(path, &mut layer);
     }
     layer
 }
 
-fn environment_layer<'a>(known: &'a Known, variables: &[(OsString, OsString)]) -> Layer<'a> {
-    let mut layer = Layer::new(known);
+fn environment_layer<'a>(mut layer: Layer<'a>, variables: &[(OsString, OsString)]) -> Layer<'a> {
     for (name, value) in variables {
         let name = name.to_string_lossy().into_owned();
         let Some(setting) = SettingPath::parse_variable(&name) else {
@@ -204,6 +209,11 @@ impl Loaded {
     /// The files that were read, as far as a running node takes changes of them on.
     pub(crate) fn files(&self) -> &Fingerprints {
         &self.files
+    }
+
+    /// The settings file, if there is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.loader.file.as_deref()
     }
 
     /// Where a setting's value comes from.

@@ -14,13 +14,15 @@ pub(crate) struct Reloads {
     refused: AtomicU64,
     /// The last ones could not be used.
     is_stale: AtomicBool,
+    /// They cannot be read.
+    is_late: AtomicBool,
     is_restart_needed: AtomicBool,
 }
 
 impl Reloads {
     /// Whether the settings that were read last are in effect, as far as they can be without a restart.
     pub(crate) fn is_ok(&self) -> bool {
-        !self.is_stale.load(Ordering::Relaxed)
+        !self.is_stale.load(Ordering::Relaxed) && !self.is_late.load(Ordering::Relaxed)
     }
 
     /// Whether some of them wait for a restart.
@@ -31,6 +33,21 @@ impl Reloads {
     /// How often they were applied, and refused.
     pub(crate) fn counts(&self) -> [u64; 2] {
         [&self.applied, &self.refused].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Reading takes longer than [`limits::SETTINGS_READ_DEADLINE`].
+    pub(super) fn late(&self) {
+        tracing::error!(
+            "settings cannot be read: their files do not answer, and the old ones stay until they do"
+        );
+        self.is_late.store(true, Ordering::Relaxed);
+    }
+
+    /// They were read after all.
+    pub(super) fn read(&self) {
+        if self.is_late.swap(false, Ordering::Relaxed) {
+            tracing::info!("settings can be read again");
+        }
     }
 
     pub(super) fn applied(&self, change: &Change) {

@@ -14,7 +14,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(loaded: &Loaded) -> Self {
         let read = loaded.files().clone();
-        Self { loader: loaded.loader().clone(), seen: read.clone(), read }
+        Self { loader: loaded.loader().again(), seen: read.clone(), read }
     }
 
     /// Reads the settings if that is asked for, or if the files changed and have stopped changing: what is being

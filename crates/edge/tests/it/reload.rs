@@ -100,7 +100,14 @@ fn settings_that_cannot_be_used_change_nothing_and_are_told_by_line() {
     // All keys are gone: nobody could connect.
     put(&node.file(), "");
     node.process.signal("HUP");
-    node.process.line("no token key is configured");
+    let line = node.process.line("no token key is configured");
+    assert!(line.contains("fanfare.toml"), "{line}");
+    // What could keep its reader waiting is not read again.
+    fs::remove_file(node.file()).expect("it is there");
+    assert!(Command::new("mkfifo").arg(node.file()).status().expect("a pipe").success());
+    node.process.signal("HUP");
+    node.process.line("it is no regular file");
+    fs::remove_file(node.file()).expect("it is there");
     node.connect(OLD).expect("welcome, as before");
     assert!(node.metrics().value("fanfare_config_reloads_total{outcome=\"refused\"}") >= 5.0);
     node.reload("[redis]\nurl = \"redis://127.0.0.1:1\"\n", "nothing");

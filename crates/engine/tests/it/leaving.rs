@@ -97,7 +97,8 @@ fn during_a_drain_nobody_leaves_for_its_age() {
 }
 
 fn crowd(connection_age: Period) -> World {
-    let mut world = World::new(Setup { workers: WORKERS, connection_age, ..Setup::default() });
+    let mut world = World::new(Setup { workers: WORKERS, ..Setup::default() });
+    world.change_age(connection_age);
     for client in 0..CLIENTS as usize {
         world.connect(client % usize::from(WORKERS));
     }

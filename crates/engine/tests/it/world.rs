@@ -32,7 +32,6 @@ pub(crate) struct Setup {
     pub(crate) outbox_bytes_total: usize,
     /// The rules of the channels `kept:…`; those without a namespace keep nothing.
     pub(crate) kept: NamespaceConfig,
-    pub(crate) connection_age: Period,
 }
 
 impl Default for Setup {
@@ -49,7 +48,6 @@ impl Default for Setup {
                 history_ttl: Period::seconds(60),
                 ..NamespaceConfig::default()
             },
-            connection_age: Period::default(),
         }
     }
 }
@@ -84,11 +82,8 @@ impl World {
     pub(crate) fn new(setup: Setup) -> Self {
         let namespaces = BTreeMap::from([("kept".to_owned(), setup.kept)]);
         let rules = Rules::new(&NamespaceConfig::default(), &namespaces, true);
-        let mut policy = policy(Arc::new(rules));
-        policy.client.connection_age = setup.connection_age;
-        policy.outbox_bytes = setup.outbox_bytes;
-        policy.outbox_bytes_total = setup.outbox_bytes_total;
-        let policy = Arc::new(policy);
+        let Setup { outbox_bytes, outbox_bytes_total, .. } = setup;
+        let policy = Arc::new(Policy { outbox_bytes, outbox_bytes_total, ..policy(Arc::new(rules)) });
         let dice = RandomState::new();
         let mut encoders = Encoders::default();
         let variant = encoders.add(Arc::new(Words), &Lines);
@@ -113,8 +108,7 @@ impl World {
             };
             Worker { shard: Shard::new(place, Arc::clone(&policy), now(Duration::ZERO)), mailbox }
         });
-        let workers = workers.collect();
-        let (clients, passed) = (Vec::new(), Duration::ZERO);
+        let (workers, clients, passed) = (workers.collect(), Vec::new(), Duration::ZERO);
         Self { node, node_mail, policy, namespaces, variant, workers, clients, passed }
     }
 
