@@ -134,8 +134,12 @@ fn load() -> [Panel; 9] {
             .query("sum(fanfare_channels{@})", "channels"),
         stack("Server API", "ops", "Requests of backends, by method.")
             .query(&rate("fanfare_api_requests_total{@}", "method"), "{{method}}"),
-        stack("Server API, turned down", "ops", "Requests that were not carried out.")
-            .query(&rate("fanfare_api_requests_total{@, outcome!=\"answered\"}", "outcome"), "{{outcome}}"),
+        stack(
+            "Server API, not carried out",
+            "ops",
+            "By outcome; docs/operate/runbooks/FanfareApiFailing.md explains each.",
+        )
+        .query(&rate("fanfare_api_requests_total{@, outcome!=\"answered\"}", "outcome"), "{{outcome}}"),
     ]
 }
 
