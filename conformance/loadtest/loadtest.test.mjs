@@ -1,9 +1,10 @@
-// The load test finds what it is for: one publication that is dropped, repeated or swapped on the way fails a run.
+// The load test finds what it is for: one publication that is dropped, repeated or swapped on the way fails a run, and
+// so does what should have happened and did not.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,6 +71,26 @@ describe('a run', { concurrency: 2 }, () => {
   })
 })
 
+describe('slow readers', { concurrency: 2 }, () => {
+  test('pass when each is closed as slow', async () => {
+    const { code, report, said } = await slowReaders('slow', { DURATION: '4s' }, {
+      'client.outbox_size': '256KiB', 'client.publication_size': '32KiB', 'api.publication_size': '32KiB'
+    })
+    assert.equal(code, PASSED, said)
+    assert.equal(report.counts.slow_closed, 2)
+  })
+
+  test('fail when nobody is slow, and stay connected as long as they read', async () => {
+    const { code, report, said } = await slowReaders('quick', { DURATION: '5s', RATE: 2, PAYLOAD: 128 }, {
+      'client.ping_interval': '2s', 'client.pong_timeout': '1s'
+    })
+    assert.equal(code, CROSSED, said)
+    assert.deepEqual(missed(report), ['fanfare_slow_closed'])
+    assert.equal(report.counts.slow_closed, 0)
+    assert.doesNotMatch(said, /a slow reader ends/)
+  })
+})
+
 describe('what is there', { concurrency: 2 }, () => {
   for (const script of readdirSync(join(LOADTEST, 'scenarios')).filter(name => name.endsWith('.js'))) {
     test(`${script} can be loaded`, async () => {
@@ -92,29 +113,40 @@ async function expectFault(fault, expected) {
   assert.equal(code, CROSSED, said)
   assert.deepEqual(faults(report), expected)
   assert.equal(report.passed, false)
-  const missed = report.objectives.filter(({ ok }) => !ok).map(({ metric }) => metric)
-  assert.deepEqual(missed, Object.keys(expected).filter(name => expected[name] > 0).map(name => `fanfare_${name}`))
+  assert.deepEqual(missed(report), Object.keys(expected).filter(name => expected[name] > 0).map(name => `fanfare_${name}`))
 }
 
+const missed = ({ objectives }) => objectives.filter(({ ok }) => !ok).map(({ metric }) => metric)
 const faults = ({ counts: { lost, doubled, out_of_order } }) => ({ lost, doubled, out_of_order })
 
 async function through(fault, more) {
   const proxy = await startProxy(node.public, fault)
-  const { code, said } = await k6(fault, proxy.url, more)
+  const outcome = await k6(fault, proxy.url, more)
   proxy.stop()
-  assert.ok(proxy.victim, `no publication came by:\n${said}`)
-  return { code, said, report: JSON.parse(readFileSync(join(directory, fault, 'fan-out.json'), 'utf8')) }
+  assert.ok(proxy.victim, `no publication came by:\n${outcome.said}`)
+  return outcome
 }
 
-/** A fan-out in small, with a directory of its own for the report. */
-function k6(name, url, more = {}) {
+/** Slow readers in small, before a node of their own. */
+async function slowReaders(name, size, settings) {
+  const own = await startNode(settings, ['--config', join(LOADTEST, 'namespaces.toml')])
+  const usual = { CONNECTIONS: 4, SLOW: 2, RATE: 30, PAYLOAD: 16_384, FANFARE_PUBLISH_URL: `http://${own.internal}` }
+  const outcome = await k6(name, own.url, { ...usual, ...size }, 'slow-readers')
+  await own.stop()
+  return outcome
+}
+
+/** A scenario in small, with a directory of its own for the report. */
+async function k6(name, url, more = {}, scenario = 'fan-out') {
   const reports = join(directory, name)
   mkdirSync(reports)
   const size = { CONNECTIONS, CHANNELS: 1, RATE: 20, DURATION: `${PUBLICATIONS / 20}s`, RAMP: '0' }
   const patience = { SLO_DELIVERY_P99_MS: 30_000, SLO_CONNECT_P99_MS: 30_000 }
-  return run(['run', '-q', '--address', '', join(LOADTEST, 'scenarios/fan-out.js')], {
+  const outcome = await run(['run', '-q', '--address', '', join(LOADTEST, `scenarios/${scenario}.js`)], {
     ...settings(url), ...size, ...patience, REPORT_DIR: reports, ...more
   })
+  const path = join(reports, `${scenario}.json`)
+  return { ...outcome, report: existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined }
 }
 
 const settings = url => ({

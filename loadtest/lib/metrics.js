@@ -40,7 +40,7 @@ export const reconnects = new Counter('fanfare_reconnects')
 /** Milliseconds from such an end until every subscription stands again. */
 export const awayMs = new Trend('fanfare_away_ms')
 
-/** Connections of slow readers that were ended for it. */
+/** Slow readers that were closed for it at least once. */
 export const slowClosed = new Counter('fanfare_slow_closed')
 
 /** Answers about who is present that were not true, even after a while. */
