@@ -71,6 +71,25 @@ describe('a run', { concurrency: 2 }, () => {
   })
 })
 
+describe('publishers', { concurrency: 2 }, () => {
+  test('begin at one address each', async () => {
+    const apis = await Promise.all([startApi(), startApi()])
+    const { code, said } = await k6('spread', node.url, { CHANNELS: 2, PUBLISHERS: 2, FANFARE_PUBLISH_URL: urlsOf(apis) })
+    await Promise.all(apis.map(api => api.stop()))
+    assert.equal(code, PASSED, said)
+    assert.deepEqual(apis.map(({ publishes }) => publishes), [PUBLICATIONS / 2, PUBLICATIONS / 2])
+  })
+
+  test('leave an address that fails', async () => {
+    const apis = await Promise.all([startApi({ isPublishing: false }), startApi()])
+    const more = { PUBLISHERS: 1, SUBSCRIPTIONS: 1, FANFARE_PUBLISH_URL: urlsOf(apis) }
+    const { code, said } = await k6('moved', node.url, more, 'soak')
+    await Promise.all(apis.map(api => api.stop()))
+    assert.equal(code, PASSED, said)
+    assert.deepEqual(apis.map(({ publishes }) => publishes), [1, PUBLICATIONS])
+  })
+})
+
 describe('slow readers', { concurrency: 2 }, () => {
   test('pass when each is closed as slow', async () => {
     const { code, report, said } = await slowReaders('slow', { DURATION: '4s' }, {
@@ -162,6 +181,27 @@ function run(flags, variables) {
   })
 }
 
+const urlsOf = apis => apis.map(({ url }) => url).join()
+
+/** Passes the server API on to the node, and counts what is published. With `isPublishing` false, it refuses that. */
+async function startApi({ isPublishing = true } = {}) {
+  const api = { publishes: 0 }
+  const server = createServer(async (request, response) => {
+    const { url, method, headers } = request
+    api.publishes += url === '/api/publish'
+    if (url === '/api/publish' && !isPublishing) {
+      response.writeHead(503).end()
+      return
+    }
+    const [body] = await request.toArray()
+    const answer = await fetch(`http://${node.internal}${url}`, { method, headers: { 'X-API-Key': headers['x-api-key'] }, body })
+    response.writeHead(answer.status).end(await answer.text())
+  })
+  api.url = await listening(server)
+  api.stop = () => closed(server)
+  return api
+}
+
 /** Takes what is written to Prometheus, and counts it. */
 async function startStore() {
   const store = { writes: 0 }
@@ -172,12 +212,16 @@ async function startStore() {
       response.writeHead(isWrite ? 204 : 400).end()
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  store.settings = {
-    K6_PROMETHEUS_RW_SERVER_URL: `http://127.0.0.1:${server.address().port}/api/v1/write`,
-    K6_PROMETHEUS_RW_PUSH_INTERVAL: '1s'
-  }
-  store.stop = () => new Promise(resolve => { server.close(resolve); server.closeAllConnections() })
+  const url = await listening(server)
+  store.settings = { K6_PROMETHEUS_RW_SERVER_URL: `${url}/api/v1/write`, K6_PROMETHEUS_RW_PUSH_INTERVAL: '1s' }
+  store.stop = () => closed(server)
   return store
 }
+
+async function listening(server) {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return `http://127.0.0.1:${server.address().port}`
+}
+
+const closed = server => new Promise(resolve => { server.close(resolve); server.closeAllConnections() })

@@ -4,10 +4,10 @@ import { sleep } from 'k6'
 import exec from 'k6/execution'
 
 import { Account, report } from './account.js'
-import { call, callUntilAccepted } from './api.js'
+import { beginAt, call, callUntilAccepted } from './api.js'
 import { Client } from './client.js'
 import * as metrics from './metrics.js'
-import { number, text } from './settings.js'
+import { nodes, number, text } from './settings.js'
 
 const CHANNELS_PER_LIST = 5000
 const COMMANDS_PER_BATCH = 1000
@@ -63,9 +63,13 @@ export function optionsOf({ connections, publishers = 1, channels, rate, ramp, d
 
 /** Finds out whether the nodes are there, and gives the run a name that no other has. */
 export function begin() {
-  const { failure } = call('info', {})
-  if (failure) exec.test.abort(`the server API does not answer: ${failure}; see FANFARE_PUBLISH_URL and FANFARE_API_KEY`)
-  return { name: `${Date.now().toString(36)}${Math.floor(Math.random() * 1e6).toString(36)}`, began: Date.now() }
+  const name = `${Date.now().toString(36)}${Math.floor(Math.random() * 1e6).toString(36)}`
+  for (const nth of nodes.apis.keys()) {
+    beginAt(nth)
+    const { failure } = call('channels', { pattern: `${name}*` })
+    if (failure) exec.test.abort(`the server API does not answer: ${failure}; see FANFARE_PUBLISH_URL and FANFARE_API_KEY`)
+  }
+  return { name, began: Date.now() }
 }
 
 /** The channel with a number. Its name tells which list it is counted in. */
@@ -166,6 +170,7 @@ class Subscriber {
  */
 export function publish(run, { namespace, channels, subscriptions, rate, duration, payload, publishers = 1, isOnce = false, cuts = [] }) {
   const first = exec.scenario.iterationInTest
+  beginAt(first)
   const mine = []
   for (let nth = first; nth < channels; nth += publishers) mine.push({ name: channelOf(run, namespace, nth), sequence: 0 })
   if (mine.length === 0) return
