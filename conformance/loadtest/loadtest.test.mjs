@@ -21,6 +21,30 @@ const ABORTED = 108
 const CONNECTIONS = 8
 const PUBLICATIONS = 40
 
+/** What would leave a run without its load, or without its limits. */
+const UNFIT = [
+  ['fan-out', 'FANFARE_URL', 'localhost:8000'],
+  ['fan-out', 'FANFARE_PUBLISH_URL', ','],
+  ['fan-out', 'FANFARE_API_KEY', ' '],
+  ['fan-out', 'CONNECTIONS', 'many'],
+  ['fan-out', 'CONNECTIONS', '0'],
+  ['fan-out', 'CONNECTIONS_PER_VU', '0'],
+  ['fan-out', 'CHANNELS', '2.5'],
+  ['fan-out', 'PUBLISHERS', '0'],
+  ['fan-out', 'RATE', '-1'],
+  ['fan-out', 'DURATION', '0s'],
+  ['fan-out', 'SAMPLE', '0.1'],
+  ['fan-out', 'SLO_DELIVERY_P99_MS', 'Infinity'],
+  ['fan-out', 'SLO_CONNECT_P99_MS', 'NaN'],
+  ['fan-out', 'SLO_CONNECT_FAILED', '1'],
+  ['connect-storm', 'STORMS', '0'],
+  ['presence-churn', 'MEMBERS', '0'],
+  ['presence-churn', 'LIFETIME', '0'],
+  ['slow-readers', 'SLOW', '0'],
+  ['rolling-drain', 'RECONNECTS_MIN', '0'],
+  ['soak', 'LIFETIME', '0']
+]
+
 const directory = mkdtempSync(join(tmpdir(), 'fanfare-loadtest-'))
 let node
 
@@ -56,6 +80,18 @@ describe('a run', { concurrency: 2 }, () => {
 
   test('fails when two publications change places', async () => {
     await expectFault('swap', { lost: 0, doubled: 0, out_of_order: 1 })
+  })
+
+  test('fails when some clients come to no end', async () => {
+    const { code, report, said } = await through('garble', { CONNECTIONS_PER_VU: CONNECTIONS / 2 })
+    assert.equal(code, CROSSED, said)
+    assert.deepEqual(missed(report), ['fanfare_concluded'])
+  })
+
+  test('ends at once when the key is another', async () => {
+    const { code, said } = await k6('key', node.url, { FANFARE_API_KEY: 'another-key' })
+    assert.equal(code, ABORTED, said)
+    assert.match(said, /the server API does not answer: .* 401 .*FANFARE_API_KEY/)
   })
 
   test('ends at once when clients may not subscribe', async () => {
@@ -115,6 +151,15 @@ describe('what is there', { concurrency: 2 }, () => {
     test(`${script} can be loaded`, async () => {
       const { code, said } = await run(['inspect', '--include-system-env-vars', join(LOADTEST, 'scenarios', script)], settings(node.url))
       assert.equal(code, 0, said)
+    })
+  }
+
+  for (const [scenario, name, value] of UNFIT) {
+    test(`${scenario} refuses ${name}=${value}`, async () => {
+      const script = join(LOADTEST, 'scenarios', `${scenario}.js`)
+      const { code, said } = await run(['inspect', '--include-system-env-vars', script], { ...settings(node.url), [name]: value })
+      assert.notEqual(code, 0)
+      assert.match(said, new RegExp(`${name} is (${value}: give|not set: see) `))
     })
   }
 

@@ -28,7 +28,7 @@ export const publishFailed = new Counter('fanfare_publish_failed')
 /** Milliseconds that publications were behind the rate that is wanted. */
 export const publishLateMs = new Trend('fanfare_publish_late_ms')
 
-/** Publishers and channels whose part of the run came to its end. */
+/** Of k6's users, those whose part of the run came to its end. One whose script fails does not. */
 export const concluded = new Counter('fanfare_concluded')
 
 /** Attempts to connect that failed, of all. */
@@ -47,5 +47,5 @@ export const slowClosed = new Counter('fanfare_slow_closed')
 export const presenceWrong = new Counter('fanfare_presence_wrong')
 /** Milliseconds that a question about who is present took. */
 export const presenceMs = new Trend('fanfare_presence_ms')
-/** Members that came, and that went. */
+/** Members that a watcher heard to come, and to go. */
 export const movements = new Counter('fanfare_movements')

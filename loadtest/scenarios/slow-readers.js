@@ -7,7 +7,7 @@ import ws from 'k6/ws'
 import { accounted, begin, channelOf, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { slowClosed } from '../lib/metrics.js'
 import { summaryOf } from '../lib/report.js'
-import { nodes, number, seconds } from '../lib/settings.js'
+import { count, nodes, period, positive, seconds } from '../lib/settings.js'
 import { token } from '../lib/token.js'
 
 // Too slow for what is published, but quick enough that a close frame finds room in the kernel, for which nodes wait a second.
@@ -16,17 +16,17 @@ const START_SECONDS = 5
 const SLOW = 3008
 
 const namespace = namespaceOf('load')
-const connections = number('CONNECTIONS', 10)
-const slow = number('SLOW', 5)
+const connections = count('CONNECTIONS', 10)
+const slow = count('SLOW', 5)
 const size = {
   namespace, connections,
   channels: 1,
   subscriptions: connections + slow,
   // Much more than slow readers take: within seconds, more than a node keeps for one connection.
-  rate: number('RATE', 30),
-  payload: number('PAYLOAD', 16_384),
+  rate: positive('RATE', 30),
+  payload: count('PAYLOAD', 16_384),
   ramp: seconds('RAMP', '2s'),
-  duration: seconds('DURATION', '30s')
+  duration: period('DURATION', '30s')
 }
 const thresholds = {
   ...accounted,
