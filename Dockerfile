@@ -2,7 +2,7 @@
 #
 # Nothing but one static program. The same commit gives the same layer, and with fixed times the same image:
 #
-#   export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) commit=$(git rev-parse --short HEAD)
+#   export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) commit=$(git rev-parse --short=12 HEAD)
 #   buildah bud --timestamp $SOURCE_DATE_EPOCH --build-arg SOURCE_DATE_EPOCH --build-arg FANFARE_COMMIT=$commit .
 #   docker buildx build --build-arg SOURCE_DATE_EPOCH --build-arg FANFARE_COMMIT=$commit \
 #       --output type=oci,dest=fanfare.tar,rewrite-timestamp=true .

@@ -20,7 +20,7 @@ cargo=${CARGO_HOME:-$HOME/.cargo}
 rustup target list --installed | grep -qx "$target" || rustup target add "$target"
 
 # No path of this machine, and no time, ends up in the program.
-FANFARE_COMMIT=${FANFARE_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null || echo unknown)}
+FANFARE_COMMIT=${FANFARE_COMMIT:-$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export FANFARE_COMMIT SOURCE_DATE_EPOCH CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_STRIP=debuginfo
 export RUSTFLAGS="--remap-path-prefix=$built=/built --remap-path-prefix=$cargo=/cargo --remap-path-prefix=$PWD=/src"

@@ -15,7 +15,7 @@ const SIZES = {
   'fan-out': { CONNECTIONS: 200, DURATION: '6s', RAMP: '1s' },
   'unicast': { CONNECTIONS: 200, DURATION: '6s', RAMP: '1s', RATE: 100 },
   'presence-churn': { CHANNELS: 4, MEMBERS: 10, DURATION: '8s', LIFETIME: '2s' },
-  'slow-readers': { CONNECTIONS: 10, SLOW: 2, DURATION: '10s', RATE: 20, RAMP: '500ms' },
+  'slow-readers': { CONNECTIONS: 10, SLOW: 2, DURATION: '10s', RAMP: '500ms' },
   'rolling-drain': { CONNECTIONS: 100, DURATION: '12s', RAMP: '1s', RECONNECTS_MIN: 100 },
   'soak': { CONNECTIONS: 100, DURATION: '10s', RAMP: '1s', LIFETIME: '4s' }
 }

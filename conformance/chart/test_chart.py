@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import urllib.parse
 
 import jsonschema
 import yaml
@@ -378,6 +379,17 @@ class Chart(unittest.TestCase):
     def test_the_plain_manifests_are_current(self):
         for path, text in manifests.files().items():
             self.assertEqual(path.read_text(), text, f"{path.relative_to(ROOT)} is not current: make manifests")
+
+    def test_the_load_test_knows_the_plain_manifests_services(self):
+        found = yaml.safe_load_all((ROOT / "k8s" / "base" / "fanfare.yaml").read_text())
+        there = {(service["metadata"]["name"], port["port"]): port["targetPort"]
+                 for service in of_kind(found, "Service") for port in service["spec"]["ports"]}
+        lines = (ROOT / "loadtest" / "k8s" / "settings.env").read_text().splitlines()
+        settings = dict(line.split("=", 1) for line in lines)
+        for name, scheme, target in [("FANFARE_URL", "ws", "public"), ("FANFARE_PUBLISH_URL", "http", "internal")]:
+            url = urllib.parse.urlsplit(settings[name])
+            self.assertEqual(url.scheme, scheme)
+            self.assertEqual(there.get((url.hostname, url.port or 80)), target, f"{name}: no Service at {url.netloc}")
 
     def test_kustomize_takes_the_plain_manifests(self):
         if not shutil.which("kubectl"):

@@ -1,4 +1,4 @@
-// A proxy that knows WebSocket frames and the lines in them: it drops, repeats or swaps one publication, and no more.
+// A proxy that knows WebSocket frames and the lines in them: it drops, repeats, garbles or swaps one publication, and no more.
 
 import { createServer, connect } from 'node:net'
 
@@ -11,6 +11,7 @@ const FAULTS = {
   none: { chosen: line => [line], next: (_, line) => [line] },
   drop: { chosen: () => [], next: (_, line) => [line] },
   repeat: { chosen: line => [line, line], next: (_, line) => [line] },
+  garble: { chosen: () => ['{'], next: (_, line) => [line] },
   swap: { chosen: () => [], next: (held, line) => [line, held] }
 }
 

@@ -28,7 +28,7 @@ export const publishFailed = new Counter('fanfare_publish_failed')
 /** Milliseconds that publications were behind the rate that is wanted. */
 export const publishLateMs = new Trend('fanfare_publish_late_ms')
 
-/** Publishers and channels whose part of the run came to its end. */
+/** Of k6's users, those whose part of the run came to its end. One whose script fails does not. */
 export const concluded = new Counter('fanfare_concluded')
 
 /** Attempts to connect that failed, of all. */
@@ -40,12 +40,12 @@ export const reconnects = new Counter('fanfare_reconnects')
 /** Milliseconds from such an end until every subscription stands again. */
 export const awayMs = new Trend('fanfare_away_ms')
 
-/** Connections of slow readers that were ended for it. */
+/** Slow readers that were closed for it at least once. */
 export const slowClosed = new Counter('fanfare_slow_closed')
 
 /** Answers about who is present that were not true, even after a while. */
 export const presenceWrong = new Counter('fanfare_presence_wrong')
 /** Milliseconds that a question about who is present took. */
 export const presenceMs = new Trend('fanfare_presence_ms')
-/** Members that came, and that went. */
+/** Members that a watcher heard to come, and to go. */
 export const movements = new Counter('fanfare_movements')

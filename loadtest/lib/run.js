@@ -4,10 +4,10 @@ import { sleep } from 'k6'
 import exec from 'k6/execution'
 
 import { Account, report } from './account.js'
-import { call, callUntilAccepted } from './api.js'
+import { beginAt, call, callUntilAccepted } from './api.js'
 import { Client } from './client.js'
 import * as metrics from './metrics.js'
-import { number, text } from './settings.js'
+import { count, nodes, positive, share, text } from './settings.js'
 
 const CHANNELS_PER_LIST = 5000
 const COMMANDS_PER_BATCH = 1000
@@ -18,12 +18,12 @@ const START_SECONDS_MAX = 120
 const YOUTH_MS = 3000
 const OVERTIME = 2
 
-const perVu = number('CONNECTIONS_PER_VU', 50)
-const sample = Math.max(1, number('SAMPLE', 1))
+const perVu = count('CONNECTIONS_PER_VU', 50)
+const sample = count('SAMPLE', 1)
 const slo = {
-  deliveryMs: number('SLO_DELIVERY_P99_MS', 500),
-  connectMs: number('SLO_CONNECT_P99_MS', 2000),
-  connectFailed: number('SLO_CONNECT_FAILED', 0.01)
+  deliveryMs: positive('SLO_DELIVERY_P99_MS', 500),
+  connectMs: positive('SLO_CONNECT_P99_MS', 2000),
+  connectFailed: share('SLO_CONNECT_FAILED', 0.01)
 }
 
 /** What every run with accounts is held to. */
@@ -45,14 +45,13 @@ export const connecting = {
 }
 
 /** The options of a scenario with subscribers and publishers, in k6's words. */
-export function optionsOf({ connections, publishers = 1, channels, rate, ramp, duration, others = {}, thresholds }) {
-  if (publishers > 0 && !(rate > 0)) throw new Error('RATE is 0: without publications there is nothing to see')
+export function optionsOf({ connections, publishers = 1, channels, ramp, duration, others = {}, thresholds }) {
   const maxDuration = `${Math.ceil(ramp + START_SECONDS_MAX + duration * OVERTIME + 60)}s`
   const once = (exec, vus) => ({ executor: 'per-vu-iterations', vus, iterations: 1, maxDuration, exec })
   const scenarios = { ...others }
   if (connections > 0) scenarios.subscribers = once('subscribers', vusOf(connections))
   if (publishers > 0) scenarios.publishers = once('publishers', publishers)
-  const parts = publishers > 0 ? Math.min(publishers, channels) : channels
+  const parts = vusOf(connections) + (publishers > 0 ? Math.min(publishers, channels) : channels)
   return {
     scenarios,
     thresholds: { ...thresholds, fanfare_concluded: [`count==${parts}`] },
@@ -63,9 +62,13 @@ export function optionsOf({ connections, publishers = 1, channels, rate, ramp, d
 
 /** Finds out whether the nodes are there, and gives the run a name that no other has. */
 export function begin() {
-  const { failure } = call('info', {})
-  if (failure) exec.test.abort(`the server API does not answer: ${failure}; see FANFARE_PUBLISH_URL and FANFARE_API_KEY`)
-  return { name: `${Date.now().toString(36)}${Math.floor(Math.random() * 1e6).toString(36)}`, began: Date.now() }
+  const name = `${Date.now().toString(36)}${Math.floor(Math.random() * 1e6).toString(36)}`
+  for (const nth of nodes.apis.keys()) {
+    beginAt(nth)
+    const { failure } = call('channels', { pattern: `${name}*` })
+    if (failure) exec.test.abort(`the server API does not answer: ${failure}; see FANFARE_PUBLISH_URL and FANFARE_API_KEY`)
+  }
+  return { name, began: Date.now() }
 }
 
 /** The channel with a number. Its name tells which list it is counted in. */
@@ -106,6 +109,7 @@ export function subscribe(run, { namespace, channels, each = 1, connections, ram
     ticks.forEach(clearInterval)
     subscribers.forEach(each => each.close())
     report()
+    metrics.concluded.add(1)
   }
 }
 
@@ -166,6 +170,7 @@ class Subscriber {
  */
 export function publish(run, { namespace, channels, subscriptions, rate, duration, payload, publishers = 1, isOnce = false, cuts = [] }) {
   const first = exec.scenario.iterationInTest
+  beginAt(first)
   const mine = []
   for (let nth = first; nth < channels; nth += publishers) mine.push({ name: channelOf(run, namespace, nth), sequence: 0 })
   if (mine.length === 0) return
@@ -180,6 +185,7 @@ export function publish(run, { namespace, channels, subscriptions, rate, duratio
     if (Date.now() < due) sleep((due - Date.now()) / 1000)
     const now = Date.now()
     if (now - began > duration * OVERTIME * 1000) {
+      metrics.publishFailed.add(total - nth)
       console.warn(`this publisher came to ${nth} of ${total} publications: lower RATE, or raise PUBLISHERS`)
       break
     }
@@ -190,28 +196,29 @@ export function publish(run, { namespace, channels, subscriptions, rate, duratio
     }
     send(run, mine[nth % mine.length], { padding, isOnce, isCut: cutsOwed-- > 0 })
   }
-  conclude(run, mine, () => subscriptionsOf(run, namespace, channels) === 0)
+  conclude(run, mine, () => subscriptionsOf(run, namespace, channels).counted === 0)
 }
 
 /** Waits until the nodes count as many subscriptions as there should be: what is published then must reach all. */
 function awaitSubscribers(run, namespace, channels, subscriptions) {
-  let counted
+  let found
   for (const end = Date.now() + START_SECONDS_MAX * 1000; Date.now() < end; sleep(0.3)) {
-    counted = subscriptionsOf(run, namespace, channels)
-    if (counted >= subscriptions) return
+    found = subscriptionsOf(run, namespace, channels)
+    if (found.counted >= subscriptions) return
   }
-  exec.test.abort(`after ${START_SECONDS_MAX} s the nodes count ${counted} of ${subscriptions} subscriptions`)
+  const what = found.failure ?? `${found.counted} of ${subscriptions} subscriptions`
+  exec.test.abort(`after ${START_SECONDS_MAX} s the nodes count their subscriptions like this: ${what}`)
 }
 
-/** How many the nodes count; undefined if they do not say. */
+/** How many the nodes count, or why they do not say. */
 function subscriptionsOf(run, namespace, channels) {
   let counted = 0
   for (let list = 0; list * CHANNELS_PER_LIST < channels; list++) {
     const { result, failure } = call('channels', { pattern: `${prefixOf(run, namespace, list)}*` })
-    if (failure) return undefined
+    if (failure) return { failure }
     for (const { num_clients: clients } of Object.values(result.channels)) counted += clients
   }
-  return counted
+  return { counted }
 }
 
 function send(run, channel, { padding, isOnce, isCut }) {

@@ -2,18 +2,18 @@
 
 import { accounted, begin, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
-import { number, seconds } from '../lib/settings.js'
+import { count, period, positive, seconds } from '../lib/settings.js'
 
 const namespace = namespaceOf('load_kept')
-const connections = number('CONNECTIONS', 1000)
-const channels = number('CHANNELS', 10)
-const storms = number('STORMS', 2)
-const duration = seconds('DURATION', '30s')
+const connections = count('CONNECTIONS', 1000)
+const channels = count('CHANNELS', 10)
+const storms = count('STORMS', 2)
+const duration = period('DURATION', '30s')
 const size = {
   namespace, connections, channels, duration,
   subscriptions: connections,
-  rate: number('RATE', 10),
-  payload: number('PAYLOAD', 128),
+  rate: positive('RATE', 10),
+  payload: count('PAYLOAD', 128),
   ramp: seconds('RAMP', '2s'),
   cuts: Array.from({ length: storms }, (_, nth) => duration * (nth + 0.5) / (storms + 0.5))
 }
@@ -21,7 +21,7 @@ const thresholds = {
   ...accounted,
   ...connecting,
   fanfare_reconnects: [`count>=${storms * connections}`],
-  fanfare_away_ms: [`p(99)<${number('SLO_AWAY_P99_MS', 5000)}`]
+  fanfare_away_ms: [`p(99)<${positive('SLO_AWAY_P99_MS', 5000)}`]
 }
 // What is delivered while everybody connects waits its turn.
 delete thresholds.fanfare_delivery_ms

@@ -2,20 +2,20 @@
 
 import { accounted, begin, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
-import { number, seconds } from '../lib/settings.js'
+import { count, period, positive, seconds } from '../lib/settings.js'
 
 const namespace = namespaceOf('load')
-const connections = number('CONNECTIONS', 500)
-const channels = number('CHANNELS', 5)
-const each = Math.min(number('SUBSCRIPTIONS', 1), channels)
+const connections = count('CONNECTIONS', 500)
+const channels = count('CHANNELS', 5)
+const each = Math.min(count('SUBSCRIPTIONS', 1), channels)
 const size = {
   namespace, connections, channels, each,
   subscriptions: connections * each,
-  publishers: number('PUBLISHERS', 1),
-  rate: number('RATE', 20),
-  payload: number('PAYLOAD', 128),
+  publishers: count('PUBLISHERS', 1),
+  rate: positive('RATE', 20),
+  payload: count('PAYLOAD', 128),
   ramp: seconds('RAMP', '5s'),
-  duration: seconds('DURATION', '30s')
+  duration: period('DURATION', '30s')
 }
 
 export const options = optionsOf({ ...size, thresholds: { ...accounted, ...connecting } })

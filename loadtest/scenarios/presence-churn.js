@@ -6,21 +6,21 @@ import { Client } from '../lib/client.js'
 import { concluded, movements, presenceMs, presenceWrong } from '../lib/metrics.js'
 import { begin, channelOf, connecting, namespaceOf, optionsOf } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
-import { number, seconds } from '../lib/settings.js'
+import { count, period, positive } from '../lib/settings.js'
 
 const TICK_MS = 200
 const QUESTION_MS = 1000
 const AGREE_MS_MAX = 15_000
 
 const namespace = namespaceOf('load_present')
-const channels = number('CHANNELS', 10)
-const members = number('MEMBERS', 20)
-const lifetime = seconds('LIFETIME', '5s')
-const duration = seconds('DURATION', '30s')
+const channels = count('CHANNELS', 10)
+const members = count('MEMBERS', 20)
+const lifetime = period('LIFETIME', '5s')
+const duration = period('DURATION', '30s')
 const thresholds = {
   ...connecting,
   fanfare_presence_wrong: ['count==0'],
-  fanfare_presence_ms: [`p(99)<${number('SLO_PRESENCE_P99_MS', 1000)}`],
+  fanfare_presence_ms: [`p(99)<${positive('SLO_PRESENCE_P99_MS', 1000)}`],
   fanfare_movements: ['count>0'],
   fanfare_reconnects: ['count==0']
 }
@@ -131,9 +131,10 @@ class Watcher {
   }
 
   onMovement(channel, join, leave) {
-    movements.add(1)
-    if (join) this.#users.add(join.info.user)
-    else this.#users.delete(leave.info.user)
+    const { user } = (join ?? leave).info
+    if (user !== this.user) movements.add(1)
+    if (join) this.#users.add(user)
+    else this.#users.delete(user)
   }
 
   count() {

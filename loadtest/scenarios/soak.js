@@ -2,21 +2,21 @@
 
 import { accounted, begin, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
-import { number, seconds } from '../lib/settings.js'
+import { count, period, positive, seconds } from '../lib/settings.js'
 
 const namespace = namespaceOf('load_kept')
-const connections = number('CONNECTIONS', 500)
-const channels = number('CHANNELS', 50)
-const each = Math.min(number('SUBSCRIPTIONS', 3), channels)
+const connections = count('CONNECTIONS', 500)
+const channels = count('CHANNELS', 50)
+const each = Math.min(count('SUBSCRIPTIONS', 3), channels)
 const size = {
   namespace, connections, channels, each,
   subscriptions: connections * each,
-  publishers: number('PUBLISHERS', 2),
-  rate: number('RATE', 20),
-  payload: number('PAYLOAD', 512),
+  publishers: count('PUBLISHERS', 2),
+  rate: positive('RATE', 20),
+  payload: count('PAYLOAD', 512),
   ramp: seconds('RAMP', '20s'),
-  duration: seconds('DURATION', '1h'),
-  lifetime: seconds('LIFETIME', '10m'),
+  duration: period('DURATION', '1h'),
+  lifetime: period('LIFETIME', '10m'),
   isOnce: true
 }
 const ended = name => ({ [name]: [{ threshold: 'count==0', abortOnFail: true, delayAbortEval: '10s' }] })

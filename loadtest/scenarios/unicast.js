@@ -2,19 +2,19 @@
 
 import { accounted, begin, connecting, namespaceOf, optionsOf, publish, subscribe } from '../lib/run.js'
 import { summaryOf } from '../lib/report.js'
-import { number, seconds } from '../lib/settings.js'
+import { count, period, positive, seconds } from '../lib/settings.js'
 
 const namespace = namespaceOf('load')
-const connections = number('CONNECTIONS', 500)
+const connections = count('CONNECTIONS', 500)
 const size = {
   namespace, connections,
   channels: connections,
   subscriptions: connections,
-  publishers: number('PUBLISHERS', 4),
-  rate: number('RATE', 200),
-  payload: number('PAYLOAD', 128),
+  publishers: count('PUBLISHERS', 4),
+  rate: positive('RATE', 200),
+  payload: count('PAYLOAD', 128),
   ramp: seconds('RAMP', '5s'),
-  duration: seconds('DURATION', '30s')
+  duration: period('DURATION', '30s')
 }
 
 export const options = optionsOf({ ...size, thresholds: { ...accounted, ...connecting } })
