@@ -22,7 +22,7 @@ fn commit_of_checkout() -> Option<String> {
         return None;
     }
     watch_commits();
-    git(&["rev-parse", "--short", "HEAD"])
+    git(&["rev-parse", "--short=12", "HEAD"])
 }
 
 /// A commit moves a branch, a checkout changes HEAD. A path that does not exist would rebuild each time.
