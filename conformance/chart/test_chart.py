@@ -16,7 +16,8 @@ from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 
 import manifests
-from chart import CHART, ROOT, Refused, documents, lint, merged
+from chart import CHART, HELM, ROOT, Refused, documents, lint, merged
+from cluster import serving
 
 # Those that are supported today, and the chart's oldest.
 KUBERNETES_VERSIONS = ["1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
@@ -243,6 +244,17 @@ class Chart(unittest.TestCase):
         self.assertEqual(keda["spec"]["triggers"][0]["metadata"]["query"],
                          'sum(fanfare_connections{namespace="prod", pod=~"rel-fanfare-[0-9a-z]+-[0-9a-z]+"})')
 
+    @unittest.skipUnless(HELM, "needs helm in the path: the engine of the package asks no cluster")
+    def test_an_autoscaler_keeps_the_nodes_that_it_has_chosen(self):
+        def replicas(cluster):
+            [nodes] = nodes_of(installed(CASES["hpa"], cluster))
+            return nodes["spec"].get("replicas")
+        namespace = {("ConfigMap", "kube-root-ca.crt"): {}}
+        live = {("Deployment", "rel-fanfare"): {"spec": {"replicas": 7}}}
+        self.assertEqual(replicas(namespace | live), 7)
+        self.assertEqual(replicas(namespace), 2)
+        self.assertIsNone(replicas({}))
+
     def test_rules_and_dashboards_are_those_of_the_files(self):
         def files(pattern):
             return {path.name: path.read_text() for path in (CHART / "files").glob(pattern)}
@@ -299,6 +311,12 @@ class Chart(unittest.TestCase):
         secrets = [of_kind(documents({"redis": {"enabled": True}}), "Secret")[0] for _ in range(2)]
         made_up = {base64.b64decode(secret["data"]["redis.password"]).decode() for secret in secrets}
         self.assertEqual((len(made_up), {len(password) for password in made_up}), (2, {32}))
+
+    @unittest.skipUnless(HELM, "needs helm in the path: the engine of the package asks no cluster")
+    def test_a_password_that_was_made_up_is_kept(self):
+        kept = {"redis.password": base64.b64encode(b"kept").decode()}
+        [secret] = of_kind(installed({"redis": {"enabled": True}}, {("Secret", "rel-fanfare"): {"data": kept}}), "Secret")
+        self.assertEqual(secret["data"], kept)
 
     def test_pods_roll_only_for_what_needs_a_restart(self):
         before = checksum({})
@@ -417,9 +435,19 @@ def of_kind(found, *kinds):
     return [document for document in found if document["kind"] in kinds]
 
 
+def installed(values, cluster):
+    """What an installation or upgrade renders where these objects are."""
+    with serving(cluster, "prod") as config:
+        return documents(values, asking=["--dry-run=server", "--kubeconfig", config])
+
+
+def nodes_of(found):
+    return [one for one in of_kind(found, "Deployment") if not one["metadata"]["name"].endswith("-redis")]
+
+
 def deployment(values, above=TRIAL):
-    found = of_kind(documents(merged(above, values)), "Deployment")
-    return next(one for one in found if not one["metadata"]["name"].endswith("-redis"))
+    [nodes] = nodes_of(documents(merged(above, values)))
+    return nodes
 
 
 def container_of(one):
