@@ -255,6 +255,21 @@ class Chart(unittest.TestCase):
         self.assertEqual(replicas(namespace), 2)
         self.assertIsNone(replicas({}))
 
+    def test_nodes_are_scraped_while_they_drain(self):
+        found = rendered("monitoring")
+        [monitor] = of_kind(found, "ServiceMonitor")
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        [service] = [one for one in of_kind(found, "Service") if wanted <= one["metadata"]["labels"].items()]
+        spec = service["spec"]
+        # Kubernetes leaves pods that are told to end out of the Endpoints of a Service, unless it has this field.
+        self.assertIs(spec["publishNotReadyAddresses"], True)
+        self.assertEqual((spec["type"], spec["clusterIP"]), ("ClusterIP", "None"))
+        self.assertEqual([(port["name"], port["targetPort"]) for port in spec["ports"]], [("internal", "internal")])
+        [nodes] = nodes_of(found)
+        self.assertLessEqual(spec["selector"].items(), nodes["spec"]["template"]["metadata"]["labels"].items())
+        self.assertEqual(service["metadata"]["labels"][monitor["spec"]["jobLabel"]], "rel")
+        self.assertNotIn("rel-fanfare-metrics", [one["metadata"]["name"] for one in rendered("nothing")])
+
     def test_rules_and_dashboards_are_those_of_the_files(self):
         def files(pattern):
             return {path.name: path.read_text() for path in (CHART / "files").glob(pattern)}
