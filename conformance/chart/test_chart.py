@@ -232,6 +232,12 @@ class Chart(unittest.TestCase):
         self.assertNotIn("replicas", deployment(SWITCHES["hpa"])["spec"])
         self.assertNotIn("env", container_of(deployment(SWITCHES["workers"])))
 
+    def test_without_redis_there_are_never_two_nodes(self):
+        spec = deployment(SWITCHES["one node"] | {"minReadySeconds": 5, "strategy": {"maxSurge": 2}})["spec"]
+        self.assertEqual((spec["replicas"], spec["strategy"], spec["minReadySeconds"]), (1, {"type": "Recreate"}, 0))
+        self.assertEqual(spec["template"]["spec"]["terminationGracePeriodSeconds"], 90)
+        self.assertEqual(deployment({"replicaCount": 1})["spec"]["strategy"]["type"], "RollingUpdate")
+
     def test_autoscaling_looks_at_connections_first(self):
         [hpa] = of_kind(rendered("hpa with cpu"), "HorizontalPodAutoscaler")
         self.assertEqual([metric["type"] for metric in hpa["spec"]["metrics"]], ["Pods", "Resource"])

@@ -18,3 +18,14 @@ which whoever installs the chart may read, and `lookup` ends the installation wh
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* One node at a time drains: the next is told to end when the one before has closed its connections. */}}
+{{- define "fanfare.minReadySeconds" -}}
+{{- if not (include "fanfare.redisUrl" .) }}
+{{- 0 }}
+{{- else if kindIs "invalid" .Values.minReadySeconds }}
+{{- include "fanfare.drainSeconds" . }}
+{{- else }}
+{{- .Values.minReadySeconds }}
+{{- end }}
+{{- end }}
