@@ -180,6 +180,16 @@ class Chart(unittest.TestCase):
                     self.assertIn(path, text)
                     self.assertIn(told, text)
 
+    def test_quantities_are_those_of_kubernetes(self):
+        def resources(quantity):
+            return container_of(deployment({"resources": {"requests": {"memory": quantity}}}))["resources"]["requests"]
+        for quantity in ["512Ki", "0.5Gi", ".5Gi", "5.", "1e9", "1E+9", "100000m", "3E", "2Ei", "+1G", 536870912, 1.5e9]:
+            with self.subTest(quantity):
+                self.assertEqual(resources(quantity)["memory"], quantity)
+        for quantity in ["512ki", "1.2.3", ".", "Mi", "1 Gi", "1KB", "1mi", "1e", "-1", -1]:
+            with self.subTest(quantity), self.assertRaisesRegex(Refused, "at '/resources/requests/memory'"):
+                resources(quantity)
+
     def test_an_unknown_key_is_refused_everywhere(self):
         schema = json.loads((CHART / "values.schema.json").read_text())
         closed = list(sections(schema, schema, ()))

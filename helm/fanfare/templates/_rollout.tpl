@@ -8,13 +8,13 @@ which whoever installs the chart may read, and `lookup` ends the installation wh
 */}}
 {{- define "fanfare.replicas" -}}
 {{- if not .Values.autoscaling.enabled }}
-{{- .Values.replicaCount }}
+{{- .Values.replicaCount | int64 }}
 {{- else }}
 {{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (include "fanfare.fullname" .) }}
 {{- if $live }}
-{{- $live.spec.replicas }}
+{{- $live.spec.replicas | int64 }}
 {{- else if lookup "v1" "ConfigMap" .Release.Namespace "kube-root-ca.crt" }}
-{{- .Values.autoscaling.minReplicas }}
+{{- .Values.autoscaling.minReplicas | int64 }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -26,6 +26,6 @@ which whoever installs the chart may read, and `lookup` ends the installation wh
 {{- else if kindIs "invalid" .Values.minReadySeconds }}
 {{- include "fanfare.drainSeconds" . }}
 {{- else }}
-{{- .Values.minReadySeconds }}
+{{- .Values.minReadySeconds | int64 }}
 {{- end }}
 {{- end }}
