@@ -417,6 +417,13 @@ class Chart(unittest.TestCase):
         self.assertIn("--api=http://rel-fanfare-internal:9000", flags)
         self.assertEqual([args[0] for args in arguments("production")], ["publish"])
         self.assertEqual(arguments("no secrets"), [])
+        [pod] = of_kind(rendered("pods"), "Pod")
+        [nodes] = nodes_of(rendered("pods"))
+        mounts = container_of(nodes)["volumeMounts"]
+        self.assertIn({"name": "ca", "mountPath": "/ca"}, mounts)
+        # The settings may name files there.
+        self.assertEqual(pod["spec"]["volumes"], nodes["spec"]["template"]["spec"]["volumes"])
+        self.assertEqual(pod["spec"]["containers"][0]["volumeMounts"], mounts)
         for command in ["probe", "publish"]:
             [args] = [args for name in ("nothing", "production") for args in arguments(name) if args[0] == command]
             usage = fanfare(command, "--help").stdout
@@ -482,7 +489,8 @@ def deployment(values, above=TRIAL):
 
 
 def container_of(one):
-    return one["spec"]["template"]["spec"]["containers"][0]
+    [container] = one["spec"]["template"]["spec"]["containers"]
+    return container
 
 
 def checksum(values):

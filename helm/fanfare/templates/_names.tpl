@@ -45,8 +45,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* Settings file and secrets in one volume, so that both change at once. */}}
-{{- define "fanfare.volume" -}}
+{{/* Settings file and secrets in one volume, so that both change at once; and those of the values. */}}
+{{- define "fanfare.volumes" -}}
 - name: settings
   projected:
     sources:
@@ -54,6 +54,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
       {{- with include "fanfare.secret" . }}
       - secret: {name: {{ . }}}
       {{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "fanfare.volumeMounts" -}}
+- {name: settings, mountPath: {{ include "fanfare.directory" . }}, readOnly: true}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "fanfare.testLabels" -}}
