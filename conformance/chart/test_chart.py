@@ -36,7 +36,7 @@ SWITCHES = {
     "one node": {"replicaCount": 1, "redis": {"enabled": False}},
     "no secrets": {"secrets": {"token": {"hmac_secret": ""}, "api": {"key": ""}}},
     "no token key": {"secrets": {"token": {"hmac_secret": ""}}},
-    "names": {"nameOverride": "push", "fullnameOverride": "a-name-of-more-than-forty-seven-letters-in-all-of-it"},
+    "names": {"nameOverride": "push", "fullnameOverride": "a-name-of-more-than-forty-six-letters-in-all-of-it"},
     "image": {"image": {"tag": "sha256:" + 64 * "0", "pullPolicy": "Always"}, "imagePullSecrets": [{"name": "r"}]},
     "node port": {"service": {"type": "NodePort", "nodePort": 30080, "externalTrafficPolicy": "Local"}},
     "load balancer": {"service": {"type": "LoadBalancer", "port": 443, "annotations": {"a": "b"}, "appProtocol": ""}},
@@ -97,6 +97,8 @@ MISTAKES = [
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "podDisruptionBudget.maxUnavailable: 0 would keep"),
     ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "podDisruptionBudget.maxUnavailable: 0% would keep"),
     ({"strategy": {"maxSurge": "0%"}}, "strategy.maxSurge: with strategy.maxUnavailable 0 too"),
+    ({"service": {"nodePort": 30080}}, "service.nodePort: 30080 would be opened on no machine"),
+    ({"service": {"externalTrafficPolicy": "Local"}}, "service.externalTrafficPolicy: Local is not for service.type ClusterIP"),
     ({"ingress": {"enabled": True}}, "ingress.hosts: "),
     ({"httpRoute": {"enabled": True}, "apiVersions": APIS}, "httpRoute.parentRefs: "),
     ({"autoscaling": {"enabled": True, "minReplicas": 11}}, "autoscaling.minReplicas: 11 is more than"),
@@ -122,6 +124,9 @@ BAD_FORMS = [
     ({"existingSecretKeys": ["token.audience"]}, "at '/existingSecretKeys/0'", "does not match pattern"),
     ({"replicaCount": "two"}, "at '/replicaCount'", "want integer"),
     ({"autoscaling": {"provider": "both"}}, "at '/autoscaling/provider'", "must be one of"),
+    ({"fullnameOverride": "my.name"}, "at '/fullnameOverride'", "does not match pattern"),
+    ({"fullnameOverride": "name-"}, "at '/fullnameOverride'", "does not match pattern"),
+    ({"nameOverride": "1push"}, "at '/nameOverride'", "does not match pattern"),
     ({"metrics": {"rules": {"runbooks": "docs"}}}, "at '/metrics/rules/runbooks'", "does not match pattern"),
     ({"ingress": {"hosts": ["https://a.example"]}}, "at '/ingress/hosts/0'", "does not match pattern"),
 ]
@@ -163,6 +168,26 @@ class Chart(unittest.TestCase):
                 kinds_and_names = [(document["kind"], document["metadata"]["name"]) for document in rendered(name)]
                 self.assertEqual(len(set(kinds_and_names)), len(kinds_and_names))
                 self.assertLessEqual(max(len(name) for _, name in kinds_and_names), 63)
+
+    def test_names_are_those_of_services(self):
+        def name(release, values):
+            return nodes_of(documents(merged(TRIAL, values), name=release))[0]["metadata"]["name"]
+        self.assertEqual(name("fanfare-push", {}), "fanfare-push")
+        self.assertEqual(name("rel", {"nameOverride": "push"}), "rel-push")
+        for kept, cut in [(46, "b"), (45, "-b"), (44, "--b")]:
+            self.assertEqual(name("rel", {"fullnameOverride": kept * "a" + cut}), kept * "a")
+        for release in ["1push", "my.push"]:
+            self.assertEqual(name(release, {"fullnameOverride": "push"}), "push")
+            with self.assertRaisesRegex(Refused, f"fullnameOverride: a Service cannot be called {release}-fanfare"):
+                name(release, {})
+
+    def test_the_names_of_pods_are_not_cut(self):
+        [nodes] = nodes_of(rendered("names"))
+        [keda] = of_kind(documents(merged(CASES["names"], CASES["keda"])), "ScaledObject")
+        # A ReplicaSet's hash has ten characters at most. Kubernetes cuts what comes before a pod's own five.
+        pod = f"{nodes['metadata']['name']}-{10 * '7'}-"[:58] + "abcde"
+        pattern = keda["spec"]["triggers"][0]["metadata"]["query"].split('pod=~"')[1].split('"')[0]
+        self.assertRegex(pod, f"^{pattern}$")
 
     def test_a_mistake_is_refused_with_its_path(self):
         for values, told in MISTAKES:

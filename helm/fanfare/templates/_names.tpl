@@ -1,14 +1,17 @@
 {{/* Names and labels. */}}
 
 {{- define "fanfare.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | regexFind ".*[a-z0-9]" }}
 {{- end }}
 
-{{/* Short enough for the longest suffix, "-dashboard-fleet". */}}
+{{/*
+Short enough for the longest suffix, "-dashboard-fleet", and for the names of pods, which Kubernetes would cut: to 58
+characters with the hash of their ReplicaSet, "-" and ten, and a "-". KEDA's query finds them by their names.
+*/}}
 {{- define "fanfare.fullname" -}}
 {{- $name := include "fanfare.name" . }}
 {{- $release := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- default $release .Values.fullnameOverride | trunc 47 | trimSuffix "-" }}
+{{- default $release .Values.fullnameOverride | trunc 46 | regexFind ".*[a-z0-9]" }}
 {{- end }}
 
 {{- define "fanfare.labels" -}}
