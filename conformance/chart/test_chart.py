@@ -73,12 +73,14 @@ SWITCHES = {
              "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}]},
     "no requests": {"resources": {"requests": {"cpu": None, "memory": "1Gi"}, "limits": {"memory": None}}},
     "workers": {"config": {"workers": 3}},
+    "no settings": {"config": None, "secrets": None, "networkPolicy": {"enabled": True}},
     "of another chart": {"global": {"a": 1}, "enabled": True},
 }
 CASES = {name: merged(TRIAL, values, {"apiVersions": APIS}) for name, values in SWITCHES.items()}
 CASES["production"] = PRODUCTION
 CASES["everything"] = functools.reduce(merged, [CASES[name] for name in SWITCHES if name not in (
-    "one node", "no secrets", "no token key", "no budget", "account", "keda", "keda with more", "bare route")])
+    "one node", "no secrets", "no token key", "no settings", "no budget", "account", "keda", "keda with more",
+    "bare route")])
 
 # Values on top of a trial, and what is said about them.
 MISTAKES = [
@@ -106,7 +108,6 @@ MISTAKES = [
     ({"autoscaling": KEDA}, "autoscaling.provider: the cluster does not know keda.sh/v1alpha1"),
     ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled: the cluster does not know"),
     ({"metrics": {"rules": {"enabled": True}}}, "metrics.rules.enabled: the cluster does not know"),
-    ({"config": {"drain": {"delay": None}}}, 'config.drain.delay: expected a duration like "10s", found ""'),
 ]
 # What the schema says, to `helm lint` too.
 BAD_FORMS = [
@@ -431,7 +432,10 @@ class Chart(unittest.TestCase):
         told = check_config([])
         for line in ['drain.delay = "10s"', 'drain.window = "1m"']:
             self.assertIn(f"\n{line} ", told)
-        self.assertEqual(deployment({})["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 90)
+        for unset in [{}, {"config": None}, {"config": {"drain": None}}, {"config": {"drain": {"delay": None}}},
+                      {"config": {"drain": {"window": None}}}]:
+            with self.subTest(unset):
+                self.assertEqual(deployment(unset)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 90)
 
     def test_the_test_pod_proves_what_it_can(self):
         def arguments(name):

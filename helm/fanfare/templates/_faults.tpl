@@ -17,12 +17,12 @@ autoscaling.enabled: several nodes without Redis are a split brain, each with it
 replicaCount: {{ $values.replicaCount }} nodes without Redis are a split brain, each with its own channels: {{ $escape }}, or replicaCount=1
 {{ end }}
 {{- end }}
-{{- range list (list "public" "address") (list "internal" "address") }}
-{{- if dig (index . 0) (index . 1) "" $values.config }}
-config.{{ join "." . }}: the chart sets it; the Services' ports are service.port and internalService.port
+{{- range list "public" "internal" }}
+{{- if (get ($values.config | default dict) . | default dict).address }}
+config.{{ . }}.address: the chart sets it; the Services' ports are service.port and internalService.port
 {{ end }}
 {{- end }}
-{{- if and $values.redis.enabled (dig "redis" "url" "" $values.config) }}
+{{- if and $values.redis.enabled (($values.config).redis).url }}
 config.redis.url: redis.enabled starts a Redis of the release and sets it: choose one
 {{ end }}
 {{- include "fanfare.secretFaults" . }}
