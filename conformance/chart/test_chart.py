@@ -350,6 +350,10 @@ class Chart(unittest.TestCase):
             values = merged(PRODUCTION, {"config": {"redis": {"url": url}}, "networkPolicy": {"enabled": True}})
             [policy] = of_kind(documents(values), "NetworkPolicy")
             self.assertEqual(ports(policy["spec"]["egress"]), [53, 53, *expected], url)
+        for url, expected in [("https://c/v1/traces", 443), ("HTTPS://c", 443), ("http://c", 80), ("Https://c:4318", 4318)]:
+            values = merged(PRODUCTION, {"config": {"tracing": {"url": url}}, "networkPolicy": {"enabled": True}})
+            [policy] = of_kind(documents(values), "NetworkPolicy")
+            self.assertEqual(ports(policy["spec"]["egress"]), [53, 53, 6380, expected], url)
 
     def test_secrets_are_in_the_secret_alone(self):
         secret_texts = ["a-token-secret-of-32-bytes-or-more", "an-api-key", "a-redis-password"]
