@@ -34,10 +34,10 @@ def merged(*trees):
     return result
 
 
-def texts(values, name="rel", namespace="prod"):
-    """The rendered documents as they stand, NOTES.txt apart."""
+def texts(values, name="rel", namespace="prod", asking=()):
+    """The rendered documents as they stand, NOTES.txt apart. `asking`: flags by which `helm` asks a cluster."""
     if HELM:
-        out = helm("template", values, name, str(CHART), "--namespace", namespace)
+        out = helm("template", values, name, str(CHART), "--namespace", namespace, *asking)
         documents = [part.split("\n", 1)[1] for part in out.split("---\n# Source: ")[1:]]
     else:
         documents = []

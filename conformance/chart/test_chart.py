@@ -17,7 +17,8 @@ from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 
 import manifests
-from chart import CHART, ROOT, Refused, documents, lint, merged
+from chart import CHART, HELM, ROOT, Refused, documents, lint, merged
+from cluster import serving
 
 # Those that are supported today, and the chart's oldest.
 KUBERNETES_VERSIONS = ["1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
@@ -36,7 +37,7 @@ SWITCHES = {
     "one node": {"replicaCount": 1, "redis": {"enabled": False}},
     "no secrets": {"secrets": {"token": {"hmac_secret": ""}, "api": {"key": ""}}},
     "no token key": {"secrets": {"token": {"hmac_secret": ""}}},
-    "names": {"nameOverride": "push", "fullnameOverride": "a-name-of-more-than-forty-seven-letters-in-all-of-it"},
+    "names": {"nameOverride": "push", "fullnameOverride": "a-name-of-more-than-forty-six-letters-in-all-of-it"},
     "image": {"image": {"tag": "sha256:" + 64 * "0", "pullPolicy": "Always"}, "imagePullSecrets": [{"name": "r"}]},
     "node port": {"service": {"type": "NodePort", "nodePort": 30080, "externalTrafficPolicy": "Local"}},
     "load balancer": {"service": {"type": "LoadBalancer", "port": 443, "annotations": {"a": "b"}, "appProtocol": ""}},
@@ -73,12 +74,14 @@ SWITCHES = {
              "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}]},
     "no requests": {"resources": {"requests": {"cpu": None, "memory": "1Gi"}, "limits": {"memory": None}}},
     "workers": {"config": {"workers": 3}},
+    "no settings": {"config": None, "secrets": None, "networkPolicy": {"enabled": True}},
     "of another chart": {"global": {"a": 1}, "enabled": True},
 }
 CASES = {name: merged(TRIAL, values, {"apiVersions": APIS}) for name, values in SWITCHES.items()}
 CASES["production"] = PRODUCTION
 CASES["everything"] = functools.reduce(merged, [CASES[name] for name in SWITCHES if name not in (
-    "one node", "no secrets", "no token key", "no budget", "account", "keda", "keda with more", "bare route")])
+    "one node", "no secrets", "no token key", "no settings", "no budget", "account", "keda", "keda with more",
+    "bare route")])
 
 # Values on top of a trial, and what is said about them.
 MISTAKES = [
@@ -97,6 +100,8 @@ MISTAKES = [
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "podDisruptionBudget.maxUnavailable: 0 would keep"),
     ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "podDisruptionBudget.maxUnavailable: 0% would keep"),
     ({"strategy": {"maxSurge": "0%"}}, "strategy.maxSurge: with strategy.maxUnavailable 0 too"),
+    ({"service": {"nodePort": 30080}}, "service.nodePort: 30080 would be opened on no machine"),
+    ({"service": {"externalTrafficPolicy": "Local"}}, "service.externalTrafficPolicy: Local is not for service.type ClusterIP"),
     ({"ingress": {"enabled": True}}, "ingress.hosts: "),
     ({"httpRoute": {"enabled": True}, "apiVersions": APIS}, "httpRoute.parentRefs: "),
     ({"autoscaling": {"enabled": True, "minReplicas": 11}}, "autoscaling.minReplicas: 11 is more than"),
@@ -104,7 +109,6 @@ MISTAKES = [
     ({"autoscaling": KEDA}, "autoscaling.provider: the cluster does not know keda.sh/v1alpha1"),
     ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled: the cluster does not know"),
     ({"metrics": {"rules": {"enabled": True}}}, "metrics.rules.enabled: the cluster does not know"),
-    ({"config": {"drain": {"delay": None}}}, 'config.drain.delay: expected a duration like "10s", found ""'),
 ]
 # What the schema says, to `helm lint` too.
 BAD_FORMS = [
@@ -122,6 +126,9 @@ BAD_FORMS = [
     ({"existingSecretKeys": ["token.audience"]}, "at '/existingSecretKeys/0'", "does not match pattern"),
     ({"replicaCount": "two"}, "at '/replicaCount'", "want integer"),
     ({"autoscaling": {"provider": "both"}}, "at '/autoscaling/provider'", "must be one of"),
+    ({"fullnameOverride": "my.name"}, "at '/fullnameOverride'", "does not match pattern"),
+    ({"fullnameOverride": "name-"}, "at '/fullnameOverride'", "does not match pattern"),
+    ({"nameOverride": "1push"}, "at '/nameOverride'", "does not match pattern"),
     ({"metrics": {"rules": {"runbooks": "docs"}}}, "at '/metrics/rules/runbooks'", "does not match pattern"),
     ({"ingress": {"hosts": ["https://a.example"]}}, "at '/ingress/hosts/0'", "does not match pattern"),
 ]
@@ -164,6 +171,26 @@ class Chart(unittest.TestCase):
                 self.assertEqual(len(set(kinds_and_names)), len(kinds_and_names))
                 self.assertLessEqual(max(len(name) for _, name in kinds_and_names), 63)
 
+    def test_names_are_those_of_services(self):
+        def name(release, values):
+            return nodes_of(documents(merged(TRIAL, values), name=release))[0]["metadata"]["name"]
+        self.assertEqual(name("fanfare-push", {}), "fanfare-push")
+        self.assertEqual(name("rel", {"nameOverride": "push"}), "rel-push")
+        for kept, cut in [(46, "b"), (45, "-b"), (44, "--b")]:
+            self.assertEqual(name("rel", {"fullnameOverride": kept * "a" + cut}), kept * "a")
+        for release in ["1push", "my.push"]:
+            self.assertEqual(name(release, {"fullnameOverride": "push"}), "push")
+            with self.assertRaisesRegex(Refused, f"fullnameOverride: a Service cannot be called {release}-fanfare"):
+                name(release, {})
+
+    def test_the_names_of_pods_are_not_cut(self):
+        [nodes] = nodes_of(rendered("names"))
+        [keda] = of_kind(documents(merged(CASES["names"], CASES["keda"])), "ScaledObject")
+        # A ReplicaSet's hash has ten characters at most. Kubernetes cuts what comes before a pod's own five.
+        pod = f"{nodes['metadata']['name']}-{10 * '7'}-"[:58] + "abcde"
+        pattern = keda["spec"]["triggers"][0]["metadata"]["query"].split('pod=~"')[1].split('"')[0]
+        self.assertRegex(pod, f"^{pattern}$")
+
     def test_a_mistake_is_refused_with_its_path(self):
         for values, told in MISTAKES:
             with self.subTest(told):
@@ -179,6 +206,16 @@ class Chart(unittest.TestCase):
                 for text in [str(refused.exception), "".join(lint(merged(TRIAL, values)))]:
                     self.assertIn(path, text)
                     self.assertIn(told, text)
+
+    def test_quantities_are_those_of_kubernetes(self):
+        def resources(quantity):
+            return container_of(deployment({"resources": {"requests": {"memory": quantity}}}))["resources"]["requests"]
+        for quantity in ["512Ki", "0.5Gi", ".5Gi", "5.", "1e9", "1E+9", "100000m", "3E", "2Ei", "+1G", 536870912, 1.5e9]:
+            with self.subTest(quantity):
+                self.assertEqual(resources(quantity)["memory"], quantity)
+        for quantity in ["512ki", "1.2.3", ".", "Mi", "1 Gi", "1KB", "1mi", "1e", "-1", -1]:
+            with self.subTest(quantity), self.assertRaisesRegex(Refused, "at '/resources/requests/memory'"):
+                resources(quantity)
 
     def test_an_unknown_key_is_refused_everywhere(self):
         schema = json.loads((CHART / "values.schema.json").read_text())
@@ -232,6 +269,12 @@ class Chart(unittest.TestCase):
         self.assertNotIn("replicas", deployment(SWITCHES["hpa"])["spec"])
         self.assertNotIn("env", container_of(deployment(SWITCHES["workers"])))
 
+    def test_without_redis_there_are_never_two_nodes(self):
+        spec = deployment(SWITCHES["one node"] | {"minReadySeconds": 5, "strategy": {"maxSurge": 2}})["spec"]
+        self.assertEqual((spec["replicas"], spec["strategy"], spec["minReadySeconds"]), (1, {"type": "Recreate"}, 0))
+        self.assertEqual(spec["template"]["spec"]["terminationGracePeriodSeconds"], 90)
+        self.assertEqual(deployment({"replicaCount": 1})["spec"]["strategy"]["type"], "RollingUpdate")
+
     def test_autoscaling_looks_at_connections_first(self):
         [hpa] = of_kind(rendered("hpa with cpu"), "HorizontalPodAutoscaler")
         self.assertEqual([metric["type"] for metric in hpa["spec"]["metrics"]], ["Pods", "Resource"])
@@ -243,6 +286,32 @@ class Chart(unittest.TestCase):
         self.assertEqual(keda["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"], slowly)
         self.assertEqual(keda["spec"]["triggers"][0]["metadata"]["query"],
                          'sum(fanfare_connections{namespace="prod", pod=~"rel-fanfare-[0-9a-z]+-[0-9a-z]+"})')
+
+    @unittest.skipUnless(HELM, "needs helm in the path: the engine of the package asks no cluster")
+    def test_an_autoscaler_keeps_the_nodes_that_it_has_chosen(self):
+        def replicas(cluster):
+            [nodes] = nodes_of(installed(CASES["hpa"], cluster))
+            return nodes["spec"].get("replicas")
+        namespace = {("ConfigMap", "kube-root-ca.crt"): {}}
+        live = {("Deployment", "rel-fanfare"): {"spec": {"replicas": 7}}}
+        self.assertEqual(replicas(namespace | live), 7)
+        self.assertEqual(replicas(namespace), 2)
+        self.assertIsNone(replicas({}))
+
+    def test_nodes_are_scraped_while_they_drain(self):
+        found = rendered("monitoring")
+        [monitor] = of_kind(found, "ServiceMonitor")
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        [service] = [one for one in of_kind(found, "Service") if wanted <= one["metadata"]["labels"].items()]
+        spec = service["spec"]
+        # Kubernetes leaves pods that are told to end out of the Endpoints of a Service, unless it has this field.
+        self.assertIs(spec["publishNotReadyAddresses"], True)
+        self.assertEqual((spec["type"], spec["clusterIP"]), ("ClusterIP", "None"))
+        self.assertEqual([(port["name"], port["targetPort"]) for port in spec["ports"]], [("internal", "internal")])
+        [nodes] = nodes_of(found)
+        self.assertLessEqual(spec["selector"].items(), nodes["spec"]["template"]["metadata"]["labels"].items())
+        self.assertEqual(service["metadata"]["labels"][monitor["spec"]["jobLabel"]], "rel")
+        self.assertNotIn("rel-fanfare-metrics", [one["metadata"]["name"] for one in rendered("nothing")])
 
     def test_rules_and_dashboards_are_those_of_the_files(self):
         def files(pattern):
@@ -282,6 +351,10 @@ class Chart(unittest.TestCase):
             values = merged(PRODUCTION, {"config": {"redis": {"url": url}}, "networkPolicy": {"enabled": True}})
             [policy] = of_kind(documents(values), "NetworkPolicy")
             self.assertEqual(ports(policy["spec"]["egress"]), [53, 53, *expected], url)
+        for url, expected in [("https://c/v1/traces", 443), ("HTTPS://c", 443), ("http://c", 80), ("Https://c:4318", 4318)]:
+            values = merged(PRODUCTION, {"config": {"tracing": {"url": url}}, "networkPolicy": {"enabled": True}})
+            [policy] = of_kind(documents(values), "NetworkPolicy")
+            self.assertEqual(ports(policy["spec"]["egress"]), [53, 53, 6380, expected], url)
 
     def test_secrets_are_in_the_secret_alone(self):
         secret_texts = ["a-token-secret-of-32-bytes-or-more", "an-api-key", "a-redis-password"]
@@ -300,6 +373,12 @@ class Chart(unittest.TestCase):
         secrets = [of_kind(documents({"redis": {"enabled": True}}), "Secret")[0] for _ in range(2)]
         made_up = {base64.b64decode(secret["data"]["redis.password"]).decode() for secret in secrets}
         self.assertEqual((len(made_up), {len(password) for password in made_up}), (2, {32}))
+
+    @unittest.skipUnless(HELM, "needs helm in the path: the engine of the package asks no cluster")
+    def test_a_password_that_was_made_up_is_kept(self):
+        kept = {"redis.password": base64.b64encode(b"kept").decode()}
+        [secret] = of_kind(installed({"redis": {"enabled": True}}, {("Secret", "rel-fanfare"): {"data": kept}}), "Secret")
+        self.assertEqual(secret["data"], kept)
 
     def test_pods_roll_only_for_what_needs_a_restart(self):
         before = checksum({})
@@ -358,7 +437,10 @@ class Chart(unittest.TestCase):
         told = check_config([])
         for line in ['drain.delay = "10s"', 'drain.window = "1m"']:
             self.assertIn(f"\n{line} ", told)
-        self.assertEqual(deployment({})["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 90)
+        for unset in [{}, {"config": None}, {"config": {"drain": None}}, {"config": {"drain": {"delay": None}}},
+                      {"config": {"drain": {"window": None}}}]:
+            with self.subTest(unset):
+                self.assertEqual(deployment(unset)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 90)
 
     def test_the_test_pod_proves_what_it_can(self):
         def arguments(name):
@@ -369,6 +451,13 @@ class Chart(unittest.TestCase):
         self.assertIn("--api=http://rel-fanfare-internal:9000", flags)
         self.assertEqual([args[0] for args in arguments("production")], ["publish"])
         self.assertEqual(arguments("no secrets"), [])
+        [pod] = of_kind(rendered("pods"), "Pod")
+        [nodes] = nodes_of(rendered("pods"))
+        mounts = container_of(nodes)["volumeMounts"]
+        self.assertIn({"name": "ca", "mountPath": "/ca"}, mounts)
+        # The settings may name files there.
+        self.assertEqual(pod["spec"]["volumes"], nodes["spec"]["template"]["spec"]["volumes"])
+        self.assertEqual(pod["spec"]["containers"][0]["volumeMounts"], mounts)
         for command in ["probe", "publish"]:
             [args] = [args for name in ("nothing", "production") for args in arguments(name) if args[0] == command]
             usage = fanfare(command, "--help").stdout
@@ -429,13 +518,24 @@ def of_kind(found, *kinds):
     return [document for document in found if document["kind"] in kinds]
 
 
+def installed(values, cluster):
+    """What an installation or upgrade renders where these objects are."""
+    with serving(cluster, "prod") as config:
+        return documents(values, asking=["--dry-run=server", "--kubeconfig", config])
+
+
+def nodes_of(found):
+    return [one for one in of_kind(found, "Deployment") if not one["metadata"]["name"].endswith("-redis")]
+
+
 def deployment(values, above=TRIAL):
-    found = of_kind(documents(merged(above, values)), "Deployment")
-    return next(one for one in found if not one["metadata"]["name"].endswith("-redis"))
+    [nodes] = nodes_of(documents(merged(above, values)))
+    return nodes
 
 
 def container_of(one):
-    return one["spec"]["template"]["spec"]["containers"][0]
+    [container] = one["spec"]["template"]["spec"]["containers"]
+    return container
 
 
 def checksum(values):

@@ -17,12 +17,12 @@ autoscaling.enabled: several nodes without Redis are a split brain, each with it
 replicaCount: {{ $values.replicaCount }} nodes without Redis are a split brain, each with its own channels: {{ $escape }}, or replicaCount=1
 {{ end }}
 {{- end }}
-{{- range list (list "public" "address") (list "internal" "address") }}
-{{- if dig (index . 0) (index . 1) "" $values.config }}
-config.{{ join "." . }}: the chart sets it; the Services' ports are service.port and internalService.port
+{{- range list "public" "internal" }}
+{{- if (get ($values.config | default dict) . | default dict).address }}
+config.{{ . }}.address: the chart sets it; the Services' ports are service.port and internalService.port
 {{ end }}
 {{- end }}
-{{- if and $values.redis.enabled (dig "redis" "url" "" $values.config) }}
+{{- if and $values.redis.enabled (($values.config).redis).url }}
 config.redis.url: redis.enabled starts a Redis of the release and sets it: choose one
 {{ end }}
 {{- include "fanfare.secretFaults" . }}
@@ -32,6 +32,7 @@ podDisruptionBudget.maxUnavailable: {{ $values.podDisruptionBudget.maxUnavailabl
 {{- if and (has (toString $values.strategy.maxSurge) (list "0" "0%")) (has (toString $values.strategy.maxUnavailable) (list "0" "0%")) }}
 strategy.maxSurge: with strategy.maxUnavailable 0 too, no update could ever begin: set one of them
 {{ end }}
+{{- include "fanfare.serviceFaults" . }}
 {{- include "fanfare.wayInFaults" . }}
 {{- with $values.autoscaling }}
 {{- if .enabled }}
@@ -71,6 +72,23 @@ config.{{ $path }}: the chart sets it, since {{ ternary "existingSecretKeys name
 {{- $setting := index . 1 }}
 {{- range (index . 0).Files.Get "files/secrets.json" | fromJsonArray }}
 {{- if regexMatch (printf "^%s$" (. | replace "." "\\." | replace "*" ".+")) $setting }}yes{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "fanfare.serviceFaults" -}}
+{{- $name := include "fanfare.fullname" . }}
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" $name) }}
+fullnameOverride: a Service cannot be called {{ $name }}, as it would be after the release {{ .Release.Name }}: set a name of letters, digits and hyphens that begins with a letter
+{{ end }}
+{{- with .Values.service }}
+{{- if eq .type "ClusterIP" }}
+{{- if .nodePort }}
+service.nodePort: {{ .nodePort }} would be opened on no machine with service.type ClusterIP: leave it out, or set service.type to NodePort or LoadBalancer
+{{ end }}
+{{- if .externalTrafficPolicy }}
+service.externalTrafficPolicy: {{ .externalTrafficPolicy }} is not for service.type ClusterIP: leave it out, or set service.type to NodePort or LoadBalancer
+{{ end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

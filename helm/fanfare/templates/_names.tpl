@@ -1,14 +1,17 @@
 {{/* Names and labels. */}}
 
 {{- define "fanfare.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | regexFind ".*[a-z0-9]" }}
 {{- end }}
 
-{{/* Short enough for the longest suffix, "-dashboard-fleet". */}}
+{{/*
+Short enough for the longest suffix, "-dashboard-fleet", and for the names of pods, which Kubernetes would cut: to 58
+characters with the hash of their ReplicaSet, "-" and ten, and a "-". KEDA's query finds them by their names.
+*/}}
 {{- define "fanfare.fullname" -}}
 {{- $name := include "fanfare.name" . }}
 {{- $release := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- default $release .Values.fullnameOverride | trunc 47 | trimSuffix "-" }}
+{{- default $release .Values.fullnameOverride | trunc 46 | regexFind ".*[a-z0-9]" }}
 {{- end }}
 
 {{- define "fanfare.labels" -}}
@@ -45,8 +48,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* Settings file and secrets in one volume, so that both change at once. */}}
-{{- define "fanfare.volume" -}}
+{{/* Settings file and secrets in one volume, so that both change at once; and those of the values. */}}
+{{- define "fanfare.volumes" -}}
 - name: settings
   projected:
     sources:
@@ -54,6 +57,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
       {{- with include "fanfare.secret" . }}
       - secret: {name: {{ . }}}
       {{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "fanfare.volumeMounts" -}}
+- {name: settings, mountPath: {{ include "fanfare.directory" . }}, readOnly: true}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "fanfare.testLabels" -}}

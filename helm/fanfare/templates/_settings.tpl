@@ -53,7 +53,7 @@ written as JSON writes them: whole ones stay whole.
 {{- if .Values.redis.enabled -}}
 redis://{{ include "fanfare.fullname" . }}-redis:6379
 {{- else }}
-{{- dig "redis" "url" "" .Values.config | default "" }}
+{{- ((.Values.config).redis).url | default "" }}
 {{- end }}
 {{- end }}
 
@@ -63,7 +63,7 @@ redis://{{ include "fanfare.fullname" . }}-redis:6379
 {{- if .Values.redis.enabled }}
 {{- $_ := set $added "redis" (dict "url" (include "fanfare.redisUrl" .)) }}
 {{- end }}
-{{- include "fanfare.lines" (list "" (mergeOverwrite (deepCopy .Values.config) $added)) }}
+{{- include "fanfare.lines" (list "" (mergeOverwrite (deepCopy (.Values.config | default dict)) $added)) }}
 {{- range include "fanfare.secretNames" . | splitList "\n" | compact }}
 {{- printf "%s_file = %s\n" . (printf "%s/%s" (include "fanfare.directory" $) . | quote) }}
 {{- end }}
@@ -107,19 +107,16 @@ existing Secret cannot be seen from here.
 {{- $value }}
 {{- end }}
 
-{{/* A duration in milliseconds: the tree of settings, section, name. */}}
+{{/* A duration in milliseconds: its text, of the form that the schema wants, or nothing, and what it is then. */}}
 {{- define "fanfare.milliseconds" -}}
-{{- $text := dig (index . 1) (index . 2) "" (index . 0) | toString }}
-{{- if not (regexMatch "^(0|[0-9]+ ?(ms|s|m|h|d))$" $text) }}
-{{- fail (printf "config.%s.%s: expected a duration like \"10s\", found %q" (index . 1) (index . 2) $text) }}
-{{- end }}
+{{- $text := ternary (index . 1) (index . 0) (kindIs "invalid" (index . 0)) | toString }}
 {{- $factor := get (dict "" 1 "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000) (regexFind "[a-z]*$" $text) }}
 {{- mul (regexFind "^[0-9]+" $text | atoi) $factor }}
 {{- end }}
 
-{{/* Whole seconds from the signal to end until the last connection is closed. */}}
+{{/* Whole seconds from the signal to end until the last connection is closed, with a node's own defaults. */}}
 {{- define "fanfare.drainSeconds" -}}
-{{- $delay := include "fanfare.milliseconds" (list .Values.config "drain" "delay") | int64 }}
-{{- $window := include "fanfare.milliseconds" (list .Values.config "drain" "window") | int64 }}
+{{- $delay := include "fanfare.milliseconds" (list ((.Values.config).drain).delay "10s") | int64 }}
+{{- $window := include "fanfare.milliseconds" (list ((.Values.config).drain).window "1m") | int64 }}
 {{- div (add $delay $window 999) 1000 }}
 {{- end }}
