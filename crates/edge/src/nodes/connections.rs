@@ -74,7 +74,8 @@ impl Cursor {
         let mut parts = text.splitn(3, '.');
         let node = ClientId::parse(parts.next()?)?;
         let place = Place { worker: parts.next()?.parse().ok()?, slot: parts.next()?.parse().ok()? };
-        Some(Self { node, place })
+        let cursor = Self { node, place };
+        (cursor.to_string() == text).then_some(cursor)
     }
 }
 
@@ -272,6 +273,16 @@ mod tests {
         let largest =
             ConnectionStats::size_of(&report(&longest, &quotes(limits::CHANNELS_PER_CONNECTION_MAX)));
         assert!(limits::NODE_LETTER_BYTES_MAX + largest < limits::NODE_PAYLOAD_BYTES_MAX, "{largest}");
+    }
+
+    #[test]
+    fn a_cursor_is_read_only_as_it_was_written() {
+        let cursor = Cursor { node: ClientId::new(7), place: Place { worker: 3, slot: 40 } };
+        assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        let node = ClientId::new(7);
+        for wrong in ["+3.40", "3.+40", "03.40", "3.040", "3", "3.", "3.40.", "3.40 ", "-3.40", "65536.0"] {
+            assert_eq!(Cursor::parse(&format!("{node}.{wrong}")), None, "{wrong}");
+        }
     }
 
     fn report(user: &str, channels: &[String]) -> ConnectionReport {
