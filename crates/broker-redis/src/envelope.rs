@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::limits::{MESSAGE_OVERHEAD_BYTES, NODE_LETTER_BYTES_MAX};
+use model::limits::{MESSAGE_OVERHEAD_BYTES, NODE_PAYLOAD_BYTES_MAX};
 use model::{
     ChannelName, ClientId, ClientInfo, Epoch, Mark, Marks, Moment, Movement, Payload, Position, Publication,
     RawJson, Tags,
@@ -62,8 +62,7 @@ pub(crate) struct Terms {
 impl Terms {
     /// Largest payload that is taken from a channel: what nodes tell each other is no publisher's business.
     fn payload_bytes_max(&self, channel: &ChannelName) -> usize {
-        let least = if channel.is_internal() { NODE_LETTER_BYTES_MAX } else { 0 };
-        (self.payload_bytes_max)().max(least)
+        if channel.is_internal() { NODE_PAYLOAD_BYTES_MAX } else { (self.payload_bytes_max)() }
     }
 }
 

@@ -88,13 +88,16 @@ impl Handle {
     /// Has a directive carried out by every worker of every node. The others have it when this returns, and carry
     /// it out within a second.
     pub(crate) async fn direct(&self, directive: &Directive) -> Result<(), Refusal> {
+        let written = self.is_clustered().then(|| directive.write(&self.roster));
+        if written.as_ref().is_some_and(|payload| payload.size() > limits::NODE_PAYLOAD_BYTES_MAX) {
+            return Err(Refusal::LimitExceeded);
+        }
         let gathered = self.gather(|reply| directive.order(reply)).await;
-        if self.is_clustered() {
+        if let Some(payload) = written {
             let channel = ChannelName::of_nodes();
             let rules = self.rules();
             let history = rules.of(&channel).ok().and_then(|namespace| rules.history(namespace));
             let terms = PublishTerms { history, ..PublishTerms::default() };
-            let payload = directive.write(&self.roster);
             let accepted = self.begin_publish(channel, payload, Tags::default(), terms, None)?;
             answered(accepted, Instant::now() + limits::PUBLISH_DEADLINE).await?;
         }

@@ -39,5 +39,7 @@ pub use notice::{Denial, Notice};
 pub use pattern::matches;
 pub use policy::Policy;
 pub use rules::{NamespaceId, Rules};
-pub use shard::{ConnectionPage, ConnectionQuery, ConnectionReport, Flush, Place, Progress, Shard, Written};
+pub use shard::{
+    ConnectionPage, ConnectionQuery, ConnectionReport, ConnectionRoom, Flush, Place, Progress, Shard, Written,
+};
 pub use trace::{Span, SpanKind, Tracer};

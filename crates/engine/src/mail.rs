@@ -19,7 +19,7 @@ use crate::counters::{NodeCounters, ShardCounters};
 use crate::delivery::{Delivery, MovementNotice};
 use crate::policy::Policy;
 use crate::rules::NamespaceId;
-use crate::shard::{ConnectionPage, ConnectionQuery};
+use crate::shard::{ConnectionPage, ConnectionQuery, ConnectionRoom};
 
 /// What the broker thread is asked.
 pub enum NodeRequest {
@@ -302,8 +302,8 @@ pub enum Order {
         query: Arc<ConnectionQuery>,
         /// The first slot to look at.
         from: u32,
-        /// How many at most.
-        count: usize,
+        /// How much may be listed.
+        room: ConnectionRoom,
         /// Takes the list.
         reply: oneshot::Sender<ConnectionPage>,
     },

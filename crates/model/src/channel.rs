@@ -98,7 +98,11 @@ impl ChannelName {
 
 impl fmt::Display for ChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        // Logs would have the byte as it is. No name that is parsed has a brace.
+        match self.0.strip_prefix('\u{1}') {
+            Some(internal) => write!(f, "\\u{{1}}{internal}"),
+            None => f.write_str(&self.0),
+        }
     }
 }
 
@@ -121,6 +125,8 @@ mod tests {
         }
         assert!(ChannelName::parse(&"x".repeat(255)).is_ok());
         assert_eq!(ChannelName::parse(ChannelName::of_nodes().as_str()), Err(ChannelNameError::Character));
+        assert_eq!(ChannelName::of_nodes().to_string(), r"\u{1}nodes");
+        assert_eq!(name("a\"b").to_string(), "a\"b");
     }
 
     #[test]

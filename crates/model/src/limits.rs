@@ -24,8 +24,10 @@ pub const API_BATCH_MAX: usize = 10_000;
 pub const CHANNELS_LISTED_MAX: usize = 10_000;
 /// Connections in one answer to the API's `connections`.
 pub const CONNECTIONS_LISTED_MAX: usize = 1000;
-/// Bytes of the names in such an answer, unless one connection alone has more.
+/// Bytes of JSON that connections may take in such an answer; the last of them may need more than were left.
 pub const CONNECTIONS_LISTED_BYTES_MAX: usize = 1 << 20;
+/// Longest name of a user in such an answer; of a longer one the answer has the begin.
+pub const USER_LISTED_BYTES_MAX: usize = 4096;
 /// Entries of its tables that a worker looks at for such an answer before it goes on with its other work.
 pub const CONNECTIONS_LOOKED_AT_MAX: usize = 4096;
 /// Publications in one answer about a channel's history, and of one recovery.
@@ -64,7 +66,9 @@ pub const NODE_TEXT_BYTES_MAX: usize = 255;
 /// Looks at all nodes, one after the other, each of which must read a newer version of what nodes write for each
 /// other before a node writes it.
 pub const NODE_LOOKS_MIN: u32 = 4;
-/// Bytes of one part of what a node answers another.
+/// Largest payload by which a node tells others something, and the largest that it takes from them.
+pub const NODE_PAYLOAD_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one part of what a node answers another; a page of connections may have one connection more.
 pub const NODE_LETTER_BYTES_MAX: usize = 64 * 1024;
 /// Questions that a node asks all others at once, and that it answers at once.
 pub const NODE_QUESTIONS_MAX: usize = 16;

@@ -117,6 +117,21 @@ fn what_has_no_envelope_is_a_payload() {
 }
 
 #[test]
+fn what_nodes_tell_each_other_has_a_bound_of_its_own() {
+    let largest = format!("\"{}\"", "x".repeat(NODE_PAYLOAD_BYTES_MAX - 2));
+    let read = |channel: &ChannelName, payload: &str| {
+        let (terms, whole) = (terms(), envelope(&[(1, payload.as_bytes())]));
+        open(&terms, channel, &whole, Moment::default())
+            .map(|content| publication_in(content).publication.payload.size())
+    };
+    for channel in [ChannelName::of_nodes(), ChannelName::of_node(ClientId::new(1))] {
+        assert_eq!(read(&channel, &largest), Ok(NODE_PAYLOAD_BYTES_MAX));
+        assert_eq!(read(&channel, &format!("{largest} ")), Err(Malformed::TooLarge));
+    }
+    assert_eq!(read(&channel(), &largest), Err(Malformed::TooLarge));
+}
+
+#[test]
 fn a_position_comes_first_and_is_of_some_epoch() {
     let at = |epoch: u32, offset: u64| [&epoch.to_be_bytes()[..], &offset.to_be_bytes()].concat();
     let found = opened(&envelope(&[(0, &at(7, 1 << 40)), (1, b"[1]"), (10, b"later"), (10, b"again")]));

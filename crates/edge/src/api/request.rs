@@ -17,7 +17,18 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Fault> 
     if json.trim_ascii_start().first() != Some(&b'{') {
         return Err(Fault::Malformed("the request is not a JSON object".to_owned()));
     }
-    serde_json::from_slice(json).map_err(|error| Fault::Malformed(error.to_string()))
+    serde_json::from_slice(json).map_err(|error| Fault::Malformed(complaint::<T>(json, &error)))
+}
+
+/// What is wrong, and in which field. What is right is not read a second time for it.
+fn complaint<'a, T: Deserialize<'a>>(json: &'a [u8], error: &serde_json::Error) -> String {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(found) if error.is_data() && found.path().iter().next().is_some() => {
+            format!("{}: {error}", found.path())
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Publish to one channel.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use engine::{ConnectionPage, ConnectionQuery, ConnectionReport, Order, Origin};
+use engine::{ConnectionPage, ConnectionQuery, ConnectionReport, ConnectionRoom, Order, Origin};
 use model::{ClientId, Moment, Now, Refusal, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,8 @@ impl Cursor {
         let mut parts = text.splitn(3, '.');
         let node = ClientId::parse(parts.next()?)?;
         let place = Place { worker: parts.next()?.parse().ok()?, slot: parts.next()?.parse().ok()? };
-        Some(Self { node, place })
+        let cursor = Self { node, place };
+        (cursor.to_string() == text).then_some(cursor)
     }
 }
 
@@ -101,8 +102,8 @@ impl Room {
         self.count > 0 && self.bytes > 0 && handle.clock().moment() < self.until
     }
 
-    fn take(&mut self, bytes: usize) {
-        self.count = self.count.saturating_sub(1);
+    fn take(&mut self, count: usize, bytes: usize) {
+        self.count = self.count.saturating_sub(count);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
@@ -114,9 +115,9 @@ impl NodePage {
         query: &Arc<ConnectionQuery>,
         from: Place,
         count: usize,
+        bytes: usize,
     ) -> Option<Self> {
-        // Names may take twice as many bytes as JSON.
-        let mut room = Room::new(count, limits::NODE_LETTER_BYTES_MAX / 2, handle);
+        let mut room = Room::new(count, bytes, handle);
         let (mut page, mut place) = (Self::default(), from);
         while usize::from(place.worker) < handle.workers().len() {
             if !room.is_left(handle) {
@@ -124,15 +125,16 @@ impl NodePage {
                 break;
             }
             let order = |reply| {
-                let query = Arc::clone(query);
-                Order::Connections { query, from: place.slot, count: room.count, reply }
+                let room =
+                    ConnectionRoom { count: room.count, bytes: room.bytes, size: ConnectionStats::size_of };
+                Order::Connections { query: Arc::clone(query), from: place.slot, room, reply }
             };
-            let ConnectionPage { connections, next } = handle.ask_worker(place.worker, order).await?;
+            let ConnectionPage { connections, bytes, next } = handle.ask_worker(place.worker, order).await?;
+            room.take(connections.len(), bytes);
             let now = handle.clock().now();
-            for report in connections {
-                room.take(report.size() + ConnectionStats::AROUND);
-                page.connections.push((report.client.to_string(), ConnectionStats::new(report, now)));
-            }
+            let named =
+                |report: ConnectionReport| (report.client.to_string(), ConnectionStats::new(report, now));
+            page.connections.extend(connections.into_iter().map(named));
             place = match next {
                 Some(slot) => Place { slot, ..place },
                 None => Place { worker: place.worker + 1, slot: 0 },
@@ -143,8 +145,10 @@ impl NodePage {
 }
 
 impl ConnectionStats {
-    /// Bytes of JSON around a connection's names, roughly.
-    const AROUND: usize = 128;
+    /// Bytes of JSON around a connection's names, its id and what the node says itself included.
+    const AROUND: usize = 224;
+    /// Bytes around the name of a channel.
+    const AROUND_NAME: usize = 17;
 
     fn new(report: ConnectionReport, now: Now) -> Self {
         let age = now.moment.since(report.opened).as_secs();
@@ -168,9 +172,30 @@ impl ConnectionStats {
         }
     }
 
+    /// Bytes of JSON that it takes: never more, and few less.
     fn size(&self) -> usize {
-        self.user.len() + self.state.channels.keys().map(String::len).sum::<usize>() + Self::AROUND
+        Self::size_with(&self.user, self.state.channels.keys().map(String::as_str))
     }
+
+    /// The same of one that is to be told.
+    fn size_of(report: &ConnectionReport) -> usize {
+        Self::size_with(&report.user, report.channels.iter().map(|(name, _)| name.as_str()))
+    }
+
+    fn size_with<'n>(user: &str, channels: impl Iterator<Item = &'n str>) -> usize {
+        let names = channels.map(|name| escaped(name) + Self::AROUND_NAME);
+        Self::AROUND + escaped(user) + names.sum::<usize>()
+    }
+}
+
+/// Bytes of a text between the quotes of JSON.
+fn escaped(text: &str) -> usize {
+    let bytes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        0x20.. => 1,
+    });
+    bytes.sum()
 }
 
 /// Connections of all nodes, from a cursor on, and where the next page begins. Refused when a node does not say.
@@ -195,16 +220,84 @@ pub(crate) async fn of_all(
                 return Ok((found, Some(Cursor { node, place: from })));
             }
             let page = if node == own {
-                NodePage::of_node(handle, &query, from, room.count).await.ok_or(Refusal::Internal)?
+                let page = NodePage::of_node(handle, &query, from, room.count, room.bytes).await;
+                page.ok_or(Refusal::Internal)?
             } else {
-                handle.letters().connections(handle, node, &query, from, room.count).await?
+                handle.letters().connections(handle, node, &query, from, room.count, room.bytes).await?
             };
             for (client, connection) in page.connections.into_iter().take(room.count) {
-                room.take(connection.size());
+                room.take(1, connection.size());
                 found.insert(client, ConnectionStats { node: node.to_string(), ..connection });
             }
             place = page.next;
         }
     }
     Ok((found, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ChannelName;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_takes_no_more_bytes_than_are_counted_and_few_less() {
+        const FEW: usize = 64;
+        let every: String = (0..=0x1ff).filter_map(char::from_u32).collect();
+        let longest = format!("{}…", "\u{1}".repeat(limits::USER_LISTED_BYTES_MAX));
+        let quotes = |count: usize| -> Vec<String> {
+            let name = |number| format!("{number:03}{}", "\"".repeat(limits::CHANNEL_NAME_BYTES_MAX - 3));
+            (0..count).map(name).collect()
+        };
+        let printable: String = (' '..='~').filter(|character| !matches!(character, '{' | '}')).collect();
+        for user in ["", "alice", &every, &longest] {
+            for channels in [vec![], vec![printable.clone()], quotes(1), quotes(128)] {
+                let report = report(user, &channels);
+                let (counted, client) = (ConnectionStats::size_of(&report), report.client.to_string());
+                let told = ConnectionStats::new(report, Now::default());
+                assert_eq!(told.size(), counted);
+                let node = ClientId::new(u128::MAX).to_string();
+                let in_answer = BTreeMap::from([(&client, ConnectionStats { node, ..told.clone() })]);
+                let in_answer = written(&in_answer);
+                let in_letter = written(&[(&client, &told)]);
+                let connected_at = 10;
+                assert!(
+                    in_answer.max(in_letter) + connected_at <= counted,
+                    "{in_answer} {in_letter} {counted}"
+                );
+                assert!(in_answer + FEW >= counted, "{in_answer} {counted}");
+            }
+        }
+        // The largest fits into a letter that is full but for a byte.
+        let largest =
+            ConnectionStats::size_of(&report(&longest, &quotes(limits::CHANNELS_PER_CONNECTION_MAX)));
+        assert!(limits::NODE_LETTER_BYTES_MAX + largest < limits::NODE_PAYLOAD_BYTES_MAX, "{largest}");
+    }
+
+    #[test]
+    fn a_cursor_is_read_only_as_it_was_written() {
+        let cursor = Cursor { node: ClientId::new(7), place: Place { worker: 3, slot: 40 } };
+        assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        let node = ClientId::new(7);
+        for wrong in ["+3.40", "3.+40", "03.40", "3.040", "3", "3.", "3.40.", "3.40 ", "-3.40", "65536.0"] {
+            assert_eq!(Cursor::parse(&format!("{node}.{wrong}")), None, "{wrong}");
+        }
+    }
+
+    fn report(user: &str, channels: &[String]) -> ConnectionReport {
+        let named = |name: &String| (ChannelName::parse(name).expect("a name"), Origin::Api);
+        ConnectionReport {
+            client: ClientId::new(1),
+            user: user.into(),
+            transport: "websocket",
+            protocol: "centrifugal_protobuf",
+            opened: Moment::default(),
+            channels: channels.iter().map(named).collect(),
+        }
+    }
+
+    fn written(value: &impl Serialize) -> usize {
+        serde_json::to_vec(value).expect("JSON").len()
+    }
 }

@@ -61,8 +61,8 @@ enum Says {
     AskChannels { pattern: String },
     /// These have, so many; the first part is number 0.
     Channels { part: u32, is_last: bool, is_cut: bool, subscribers: BTreeMap<String, u64> },
-    /// Which connections are there, from a place on, so many at most?
-    AskConnections { wanted: Wanted, from: Place, count: usize },
+    /// Which connections are there, from a place on, so many and of so many bytes at most?
+    AskConnections { wanted: Wanted, from: Place, count: usize, bytes: usize },
     /// These are, all in one part.
     Connections { page: NodePage },
 }
@@ -115,8 +115,9 @@ impl Letters {
         query: &ConnectionQuery,
         from: Place,
         count: usize,
+        bytes: usize,
     ) -> Result<NodePage, Refusal> {
-        let says = Says::AskConnections { wanted: Wanted::new(query), from, count };
+        let says = Says::AskConnections { wanted: Wanted::new(query), from, count, bytes };
         self.ask(&self.connections, handle, &[peer], says).await
     }
 
@@ -188,10 +189,15 @@ impl Letters {
                     answers.spawn(answer_channels(handle.clone(), from, number, pattern));
                 }
             }
-            Says::AskConnections { wanted, from: place, count } => {
-                if let (Some(from), Some(query)) = (ClientId::parse(&from), wanted.query()) {
+            Says::AskConnections { wanted, from: place, count, bytes } => {
+                if let (Some(to), Some(query)) = (ClientId::parse(&from), wanted.query()) {
                     let count = count.min(limits::CONNECTIONS_LISTED_MAX);
-                    answers.spawn(answer_connections(handle.clone(), from, number, query, place, count));
+                    let bytes = bytes.min(limits::NODE_LETTER_BYTES_MAX);
+                    let (handle, query) = (handle.clone(), Arc::new(query));
+                    answers.spawn(async move {
+                        let page = NodePage::of_node(&handle, &query, place, count, bytes).await;
+                        answer_connections(&handle, to, number, page).await;
+                    });
                 }
             }
         }
@@ -284,17 +290,10 @@ async fn answer_channels(handle: Handle, to: ClientId, number: u64, pattern: Str
     }
 }
 
-async fn answer_connections(
-    handle: Handle,
-    to: ClientId,
-    number: u64,
-    query: ConnectionQuery,
-    from: Place,
-    count: usize,
-) {
+async fn answer_connections(handle: &Handle, to: ClientId, number: u64, page: Option<NodePage>) {
     // Whoever hears nothing knows that something is missing.
-    let Some(page) = NodePage::of_node(&handle, &Arc::new(query), from, count).await else { return };
-    if let Ok(posted) = post(&handle, to, write(&handle, number, Says::Connections { page })) {
+    let Some(page) = page else { return };
+    if let Ok(posted) = post(handle, to, write(handle, number, Says::Connections { page })) {
         drop(timeout(limits::PUBLISH_DEADLINE, posted).await);
     }
 }
@@ -308,6 +307,9 @@ fn write(handle: &Handle, number: u64, says: Says) -> Payload {
 type Posted = oneshot::Receiver<Result<Option<model::Position>, Refusal>>;
 
 fn post(handle: &Handle, to: ClientId, payload: Payload) -> Result<Posted, Refusal> {
+    if payload.size() > limits::NODE_PAYLOAD_BYTES_MAX {
+        return Err(Refusal::LimitExceeded);
+    }
     handle.begin_publish(ChannelName::of_node(to), payload, Tags::default(), PublishTerms::default(), None)
 }
 

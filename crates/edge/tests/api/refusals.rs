@@ -88,16 +88,31 @@ fn what_is_no_request_is_told_by_status() {
         ("5", "not a JSON object"),
         ("{", "EOF while parsing"),
         ("{} {}", "trailing characters"),
-        (r#"{"channel":5}"#, "invalid type: integer `5`, expected a string"),
+        (r#"{"channel":5}"#, "channel: invalid type: integer `5`, expected a string at line 1 column 12"),
         (r#"{"channel":"a","data":nul}"#, "expected"),
         (r#"{"channel":"a","channel":"b"}"#, "duplicate field `channel`"),
-        (r#"{"channel":"a","data":1,"tags":{"a":1}}"#, "invalid type"),
+        (r#"{"channel":"a","data":1,"tags":{"a":1}}"#, "tags.a: invalid type"),
     ] {
         let answer = node.post("/api/publish", &[("X-API-Key", KEY)], body.as_bytes());
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.body.starts_with("bad request: "), "{}", answer.body);
         assert!(answer.body.contains(complaint), "{body}: {}", answer.body);
         node.check_status("publish", &answer);
+    }
+    for (method, body, complaint) in [
+        ("connections", r#"{"limit":-1}"#, "limit: invalid value: integer `-1`, expected u32"),
+        ("connections", r#"{"limit":4294967296}"#, "limit: invalid value"),
+        ("connections", r#"{"user":5}"#, "user: invalid type: integer `5`, expected a string"),
+        ("broadcast", r#"{"channels":["a",5],"data":{"b":[1]}}"#, "channels[1]: invalid type: integer `5`"),
+        ("history", r#"{"channel":"a","since":{"epoch":"x","offset":"1"}}"#, "since.offset: invalid type"),
+        ("disconnect", r#"{"user":"a","disconnect":{"code":-1}}"#, "disconnect.code: invalid value"),
+        ("refresh", r#"{"user":"a","info":{"a":1},"expired":1}"#, "expired: invalid type"),
+        ("batch", r#"{"commands":[{}],"parallel":"x"}"#, "parallel: invalid type"),
+    ] {
+        let answer = node.post(&format!("/api/{method}"), &[("X-API-Key", KEY)], body.as_bytes());
+        assert_eq!(answer.status, 400, "{body}");
+        let told = answer.body.strip_prefix("bad request: ");
+        assert!(told.is_some_and(|told| told.starts_with(complaint)), "{body}: {}", answer.body);
     }
     let not_text = node.post("/api/publish", &[("X-API-Key", KEY)], b"{\"channel\":\"a\",\"data\":\"\xff\"}");
     assert_eq!(not_text.status, 400);

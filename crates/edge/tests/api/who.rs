@@ -59,7 +59,8 @@ fn pages_follow_each_other_until_all_were_told() {
             assert!((3..=4).contains(&pages), "{pages}");
         }
         assert_eq!(ids(&node.done("connections", json!({"limit": 1_000_000}))).len(), 25);
-        for cursor in ["x", "1.2.3", &format!("{}.0", clients[0].id), &format!("{}.0.-1", clients[0].id)] {
+        let after = |place: &str| format!("{}.{place}", clients[0].id);
+        for cursor in ["x", "1.2.3", &after("0"), &after("0.-1"), &after("+0.0")] {
             let refused = node.call("connections", json!({"cursor": cursor}));
             assert_eq!(refused["error"]["code"], 107, "{refused}");
         }

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use model::limits;
+use model::{ByteSize, limits};
 use serde_json::{Value, json};
 use testkit::eventually;
 use testkit::redis::{Options, Server};
 
-use crate::edge::Running;
+use crate::edge::{Running, token_with_channels};
 use crate::nodes::{ask, becomes_down, becomes_up, node};
+use crate::user::User;
 
 /// How often nodes of these tests look for each other.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -125,6 +126,64 @@ fn connections_are_those_of_all_nodes_a_page_at_a_time() {
             assert_eq!(found.len(), 10);
         }
     }
+}
+
+#[test]
+fn pages_go_on_where_a_letter_between_nodes_is_full() {
+    const USERS: usize = 200;
+    let server = Server::start(&Options::new());
+    let start = |workers| {
+        let setup = node(&server.url()).workers(workers).with(|config| {
+            (config.api.publication_size, config.client.publication_size) = (ByteSize(1), ByteSize::kib(1));
+        });
+        setup.composed(|parts| parts.with_formats(1, 1, PERIOD)).start()
+    };
+    let [a, b] = [start(1), start(2)];
+    [&a, &b].into_iter().for_each(|node| knows(node, 2.0));
+    // Quotes take two bytes each.
+    let names: Vec<String> = (0..12).map(|number| format!("{number:02}{}", "\"".repeat(250))).collect();
+    let token = |user: &str| token_with_channels(user, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let crowd: Vec<User> =
+        (0..USERS).map(|number| connect(&b, &token(&format!("user{number:03}")))).collect();
+    // One alone has more than a letter usually takes.
+    let busy = connect(&b, &token("busy"));
+    for number in 0..limits::CHANNELS_PER_CONNECTION_MAX - names.len() {
+        let channel = format!("{number:03}{}", "\"".repeat(limits::CHANNEL_NAME_BYTES_MAX - 3));
+        let done = ask(&b, "subscribe", &json!({"user": "busy", "channel": channel}));
+        assert!(done["result"].is_object(), "{done}");
+    }
+    for node in [&a, &b] {
+        let (mut found, mut pages, mut request) = (Vec::new(), 0, json!({"limit": 1000}));
+        loop {
+            let answer = ask(node, "connections", &request);
+            let page = answer["result"]["connections"].as_object().unwrap_or_else(|| panic!("{answer}"));
+            let bytes = answer["result"]["connections"].to_string().len();
+            assert!(bytes < limits::CONNECTIONS_LISTED_BYTES_MAX + (70 << 10), "{bytes}");
+            found.extend(page.values().map(|connection| {
+                let channels = connection["state"]["channels"].as_object().expect("channels");
+                (connection["user"].as_str().expect("a name").to_owned(), channels.len())
+            }));
+            pages += 1;
+            let Some(cursor) = answer["result"].get("cursor") else { break };
+            request["cursor"] = cursor.clone();
+        }
+        found.sort();
+        assert_eq!((found.len(), pages), (USERS + 1, 2));
+        assert_eq!(found[0], ("busy".to_owned(), limits::CHANNELS_PER_CONNECTION_MAX));
+        for (number, found) in found[1..].iter().enumerate() {
+            assert_eq!(*found, (format!("user{number:03}"), names.len()));
+        }
+        assert_eq!(node.metrics().sum("fanfare_redis_malformed_total"), 0.0);
+    }
+    drop((crowd, busy));
+}
+
+/// A user whose token says more than a name.
+fn connect(node: &Running, token: &str) -> User {
+    let mut user = User::new(node.stranger());
+    let reply = user.ask(&format!("\"connect\":{{\"token\":\"{token}\"}}"));
+    assert!(reply["connect"]["client"].is_string(), "{reply}");
+    user
 }
 
 #[test]

@@ -52,6 +52,23 @@ fn connections_of_a_user_are_closed_on_every_node_save_those_spared() {
 }
 
 #[test]
+fn what_is_asked_of_connections_may_be_as_long_as_a_request() {
+    let server = Server::start(&Options::new());
+    let [a, b] = pair(&server.url(), 1);
+    let mut spared = b.client("alice");
+    let told = ask(&b, "connections", &json!({"user": "alice"}));
+    let id = told["result"]["connections"].as_object().and_then(|found| found.keys().next()).expect("an id");
+    let alice = b.client("alice");
+    // More than the largest publication.
+    let strangers = (0..8000).map(|number| format!("00000000-0000-4000-8000-{number:012}"));
+    let whitelist: Vec<String> = strangers.chain([id.clone()]).collect();
+    done(&a, "disconnect", &json!({"user": "alice", "whitelist": whitelist}));
+    assert_eq!(close_of(alice).0, 3503);
+    assert!(spared.has_nothing());
+    carried_out(&b, 1.0);
+}
+
+#[test]
 fn a_node_that_was_cut_off_carries_out_what_it_missed() {
     let server = Server::start(&Options::new().append_only());
     let [a, b] = pair(&server.url(), 1);

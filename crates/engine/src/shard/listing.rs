@@ -22,8 +22,21 @@ pub struct ConnectionQuery {
 pub struct ConnectionPage {
     /// In the order of their slots.
     pub connections: Vec<ConnectionReport>,
+    /// What they take of the room.
+    pub bytes: usize,
     /// From where on there may be more.
     pub next: Option<u32>,
+}
+
+/// How much a page may hold. It ends once either is used up, so its last connection may need more bytes than were left.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionRoom {
+    /// Connections.
+    pub count: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// How many of those a connection takes, as whoever asks writes it down.
+    pub size: fn(&ConnectionReport) -> usize,
 }
 
 /// What is to be told of a connection.
@@ -31,7 +44,7 @@ pub struct ConnectionPage {
 pub struct ConnectionReport {
     /// Its id.
     pub client: ClientId,
-    /// Its user; empty when it has no name.
+    /// Its user; empty when it has no name. Of a name beyond [`limits::USER_LISTED_BYTES_MAX`] the begin and `…`.
     pub user: Box<str>,
     /// How its frames travel.
     pub transport: &'static str,
@@ -43,20 +56,13 @@ pub struct ConnectionReport {
     pub channels: Vec<(ChannelName, Origin)>,
 }
 
-impl ConnectionReport {
-    /// Bytes of its names.
-    pub fn size(&self) -> usize {
-        self.channels.iter().map(|(name, _)| name.as_str().len()).sum::<usize>() + self.user.len()
-    }
-}
-
 impl Shard {
-    /// Lists connections from a slot on, until there are so many, or enough was looked at for once.
+    /// Lists connections from a slot on, until the room is used up, or enough was looked at for once.
     pub(super) fn list_connections(
         &self,
         query: &ConnectionQuery,
         from: u32,
-        count: usize,
+        room: ConnectionRoom,
     ) -> ConnectionPage {
         let mut page = ConnectionPage::default();
         let channels = &self.tables.channels;
@@ -64,9 +70,9 @@ impl Shard {
         let Some(channel) = channel.map_or(Some(None), |found| found.map(Some)) else {
             return page;
         };
-        let (mut looked_at, mut bytes) = (0, 0);
+        let mut looked_at = 0;
         for slot in self.candidates(query.user.as_deref(), channel, from) {
-            let is_full = page.connections.len() >= count || bytes >= limits::CONNECTIONS_LISTED_BYTES_MAX;
+            let is_full = page.connections.len() >= room.count || page.bytes >= room.bytes;
             if is_full || looked_at >= limits::CONNECTIONS_LOOKED_AT_MAX {
                 page.next = Some(slot);
                 break;
@@ -84,7 +90,7 @@ impl Shard {
             looked_at += usize::from(connection.subscriptions.count);
             if channel.is_none_or(|channel| channels.subscription(connection, channel).is_some()) {
                 let report = self.report(connection);
-                bytes += report.size();
+                page.bytes += (room.size)(&report);
                 page.connections.push(report);
             }
         }
@@ -118,7 +124,7 @@ impl Shard {
         });
         ConnectionReport {
             client: connection.client,
-            user: self.tables.users.name(&connection.user).into(),
+            user: shown(self.tables.users.name(&connection.user)),
             transport: encoder.framing.label(),
             protocol: encoder.protocol.label(),
             opened: connection.opened,
@@ -127,9 +133,34 @@ impl Shard {
     }
 }
 
+/// A user's name, of a very long one its begin.
+fn shown(user: &str) -> Box<str> {
+    match &user[..user.floor_char_boundary(limits::USER_LISTED_BYTES_MAX)] {
+        whole if whole.len() == user.len() => whole.into(),
+        begin => format!("{begin}…").into(),
+    }
+}
+
 /// These slots in their order, unless there are too many to sort them.
 fn if_few(slots: impl Iterator<Item = u32>) -> Option<Vec<u32>> {
     let mut slots: Vec<u32> = slots.take(limits::CONNECTIONS_LOOKED_AT_MAX + 1).collect();
     slots.sort_unstable();
     (slots.len() <= limits::CONNECTIONS_LOOKED_AT_MAX).then_some(slots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_very_long_name_the_begin_is_shown() {
+        let longest = "x".repeat(limits::USER_LISTED_BYTES_MAX);
+        for name in ["", "alice", &longest] {
+            assert_eq!(&*shown(name), name);
+        }
+        assert_eq!(&*shown(&format!("{longest}x")), format!("{longest}…"));
+        // No character is cut in two.
+        let umlauts = format!("x{}", "ä".repeat(limits::USER_LISTED_BYTES_MAX / 2));
+        assert_eq!(&*shown(&umlauts), format!("{}…", umlauts.strip_suffix('ä').expect("an umlaut")));
+    }
 }

@@ -21,8 +21,8 @@ impl Shard {
         match order {
             Order::Count(reply) => drop(reply.send(self.count())),
             Order::Channels { pattern, reply } => drop(reply.send(self.list_channels(&pattern))),
-            Order::Connections { query, from, count, reply } => {
-                drop(reply.send(self.list_connections(&query, from, count)));
+            Order::Connections { query, from, room, reply } => {
+                drop(reply.send(self.list_connections(&query, from, room)));
             }
             Order::Users { hasher, reply } => drop(reply.send(self.list_users(&hasher))),
             Order::Disconnect { target, reason, spared, reply } => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{ConnectionPage, ConnectionQuery, Order};
+use engine::{ConnectionPage, ConnectionQuery, ConnectionReport, ConnectionRoom, Order};
 use model::{ChannelName, ClientId, limits};
 use tokio::sync::oneshot;
 
@@ -94,9 +94,48 @@ fn a_page_ends_when_enough_was_looked_at() {
     world.end();
 }
 
+#[test]
+fn a_page_ends_once_its_bytes_are_used_up_and_the_next_goes_on_there() {
+    let mut world = World::new(Setup::default());
+    let clients: Vec<usize> = (0..10).map(|_| world.connect(0)).collect();
+    world.settle();
+    let ids: Vec<ClientId> = clients.iter().map(|client| id(&world.heard(*client))).collect();
+    let each = |_: &ConnectionReport| 10;
+    for (bytes, expected) in
+        [(0, 0), (1, 1), (9, 1), (10, 1), (11, 2), (30, 3), (31, 4), (100, 10), (101, 10)]
+    {
+        let room = ConnectionRoom { count: usize::MAX, bytes, size: each };
+        let page = list_within(&mut world, &ConnectionQuery::default(), 0, room);
+        let next = (expected < 10).then_some(expected as u32);
+        assert_eq!(
+            (page.connections.len(), page.bytes, page.next),
+            (expected, 10 * expected, next),
+            "{bytes}"
+        );
+    }
+    let (mut found, mut from) = (Vec::new(), Some(0));
+    while let Some(place) = from {
+        let room = ConnectionRoom { count: 4, bytes: 25, size: each };
+        let page = list_within(&mut world, &ConnectionQuery::default(), place, room);
+        found.extend(page.connections.iter().map(|report| report.client));
+        from = page.next;
+    }
+    assert_eq!(found, ids);
+    world.end();
+}
+
 fn list(world: &mut World, query: &ConnectionQuery, from: u32, count: usize) -> ConnectionPage {
+    list_within(world, query, from, ConnectionRoom { count, bytes: usize::MAX, size: |_| 1 })
+}
+
+fn list_within(
+    world: &mut World,
+    query: &ConnectionQuery,
+    from: u32,
+    room: ConnectionRoom,
+) -> ConnectionPage {
     let (reply, mut page) = oneshot::channel();
-    world.order(0, Order::Connections { query: Arc::new(query.clone()), from, count, reply });
+    world.order(0, Order::Connections { query: Arc::new(query.clone()), from, room, reply });
     world.serve_worker(0);
     page.try_recv().expect("a worker answers at once")
 }
