@@ -28,7 +28,7 @@ if [ -z "${FANFARE_IMAGE_NETWORK:-}" ]; then
         mkdir -p "$dist"
         [ "$FANFARE_STATIC" -ef "$dist/fanfare" ] || cp -p "$FANFARE_STATIC" "$dist/fanfare"
     fi
-    FANFARE_IMAGE_NETWORK=own exec unshare --net "$0" "$@"
+    FANFARE_IMAGE_NETWORK=own exec unshare --net "$PWD/run.sh" "$@"
 fi
 ip link set lo up
 
