@@ -40,6 +40,6 @@ pub use pattern::matches;
 pub use policy::Policy;
 pub use rules::{NamespaceId, Rules};
 pub use shard::{
-    ConnectionPage, ConnectionQuery, ConnectionReport, ConnectionRoom, Flush, Place, Progress, Shard, Written,
+    ConnectionPage, ConnectionQuery, ConnectionReport, Flush, PageLimits, Place, Progress, Shard, Written,
 };
 pub use trace::{Span, SpanKind, Tracer};

@@ -19,7 +19,7 @@ use crate::counters::{NodeCounters, ShardCounters};
 use crate::delivery::{Delivery, MovementNotice};
 use crate::policy::Policy;
 use crate::rules::NamespaceId;
-use crate::shard::{ConnectionPage, ConnectionQuery, ConnectionRoom};
+use crate::shard::{ConnectionPage, ConnectionQuery, PageLimits};
 
 /// What the broker thread is asked.
 pub enum NodeRequest {
@@ -303,7 +303,7 @@ pub enum Order {
         /// The first slot to look at.
         from: u32,
         /// How much may be listed.
-        room: ConnectionRoom,
+        room: PageLimits,
         /// Takes the list.
         reply: oneshot::Sender<ConnectionPage>,
     },

@@ -17,7 +17,7 @@ mod subscribe;
 mod tokens;
 
 pub use deliver::{Flush, Written};
-pub use listing::{ConnectionPage, ConnectionQuery, ConnectionReport, ConnectionRoom};
+pub use listing::{ConnectionPage, ConnectionQuery, ConnectionReport, PageLimits};
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use engine::{ConnectionPage, ConnectionQuery, ConnectionReport, ConnectionRoom, Order, Origin};
+use engine::{ConnectionPage, ConnectionQuery, ConnectionReport, Order, Origin, PageLimits};
 use model::{ClientId, Moment, Now, Refusal, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ impl NodePage {
             }
             let order = |reply| {
                 let room =
-                    ConnectionRoom { count: room.count, bytes: room.bytes, size: ConnectionStats::size_of };
+                    PageLimits { count: room.count, bytes: room.bytes, size: ConnectionStats::size_of };
                 Order::Connections { query: Arc::clone(query), from: place.slot, room, reply }
             };
             let ConnectionPage { connections, bytes, next } = handle.ask_worker(place.worker, order).await?;

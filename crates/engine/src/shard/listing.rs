@@ -30,7 +30,7 @@ pub struct ConnectionPage {
 
 /// How much a page may hold. It ends once either is used up, so its last connection may need more bytes than were left.
 #[derive(Debug, Clone, Copy)]
-pub struct ConnectionRoom {
+pub struct PageLimits {
     /// Connections.
     pub count: usize,
     /// Bytes of them.
@@ -62,7 +62,7 @@ impl Shard {
         &self,
         query: &ConnectionQuery,
         from: u32,
-        room: ConnectionRoom,
+        room: PageLimits,
     ) -> ConnectionPage {
         let mut page = ConnectionPage::default();
         let channels = &self.tables.channels;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{ConnectionPage, ConnectionQuery, ConnectionReport, ConnectionRoom, Order};
+use engine::{ConnectionPage, ConnectionQuery, ConnectionReport, Order, PageLimits};
 use model::{ChannelName, ClientId, limits};
 use tokio::sync::oneshot;
 
@@ -104,7 +104,7 @@ fn a_page_ends_once_its_bytes_are_used_up_and_the_next_goes_on_there() {
     for (bytes, expected) in
         [(0, 0), (1, 1), (9, 1), (10, 1), (11, 2), (30, 3), (31, 4), (100, 10), (101, 10)]
     {
-        let room = ConnectionRoom { count: usize::MAX, bytes, size: each };
+        let room = PageLimits { count: usize::MAX, bytes, size: each };
         let page = list_within(&mut world, &ConnectionQuery::default(), 0, room);
         let next = (expected < 10).then_some(expected as u32);
         assert_eq!(
@@ -115,7 +115,7 @@ fn a_page_ends_once_its_bytes_are_used_up_and_the_next_goes_on_there() {
     }
     let (mut found, mut from) = (Vec::new(), Some(0));
     while let Some(place) = from {
-        let room = ConnectionRoom { count: 4, bytes: 25, size: each };
+        let room = PageLimits { count: 4, bytes: 25, size: each };
         let page = list_within(&mut world, &ConnectionQuery::default(), place, room);
         found.extend(page.connections.iter().map(|report| report.client));
         from = page.next;
@@ -125,15 +125,10 @@ fn a_page_ends_once_its_bytes_are_used_up_and_the_next_goes_on_there() {
 }
 
 fn list(world: &mut World, query: &ConnectionQuery, from: u32, count: usize) -> ConnectionPage {
-    list_within(world, query, from, ConnectionRoom { count, bytes: usize::MAX, size: |_| 1 })
+    list_within(world, query, from, PageLimits { count, bytes: usize::MAX, size: |_| 1 })
 }
 
-fn list_within(
-    world: &mut World,
-    query: &ConnectionQuery,
-    from: u32,
-    room: ConnectionRoom,
-) -> ConnectionPage {
+fn list_within(world: &mut World, query: &ConnectionQuery, from: u32, room: PageLimits) -> ConnectionPage {
     let (reply, mut page) = oneshot::channel();
     world.order(0, Order::Connections { query: Arc::new(query.clone()), from, room, reply });
     world.serve_worker(0);
