@@ -7,4 +7,5 @@ cd "$(dirname "$0")"
 
 install_redis
 cd "$root"
-timeout 600 cargo test -p edge --test failover -- "$@"
+# With the features of the other tests, so that nothing is compiled twice.
+timeout 600 cargo test --workspace --test failover -- "$@"
