@@ -20,6 +20,7 @@ mod root;
 mod senses;
 mod sizes;
 mod source;
+mod walk;
 
 use std::fs;
 use std::path::Path;

@@ -2,38 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::Violation;
-
-const IGNORED: [&str; 3] = ["target", "node_modules", ".git"];
+use super::{Violation, walk};
 
 /// Checks every page of the repository at `root`.
 pub(crate) fn check(root: &Path) -> Vec<Violation> {
-    let mut pages = Vec::new();
-    find_pages(root, &mut pages);
-    pages.sort();
-    pages.iter().flat_map(|page| check_page(root, page)).collect()
+    walk::files(root, "", "md").iter().flat_map(|page| check_page(root, page)).collect()
 }
 
-fn find_pages(directory: &Path, pages: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let is_ignored = IGNORED.iter().any(|name| path.ends_with(name));
-        if path.is_dir() && !path.is_symlink() && !is_ignored {
-            find_pages(&path, pages);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            pages.push(path);
-        }
-    }
-}
-
-fn check_page(root: &Path, page: &Path) -> Vec<Violation> {
-    let text = fs::read_to_string(page).unwrap_or_default();
-    let name = page.strip_prefix(root).unwrap_or(page).to_string_lossy();
+fn check_page(root: &Path, name: &str) -> Vec<Violation> {
+    let page = root.join(name);
+    let text = fs::read_to_string(&page).unwrap_or_default();
     let broken = |(line, target): (usize, &str)| {
-        let why = leads_nowhere(page, &text, target)?;
-        Some(Violation::new(&name, line, format!("the link to {target} leads nowhere: {why}")))
+        let why = leads_nowhere(&page, &text, target)?;
+        Some(Violation::new(name, line, format!("the link to {target} leads nowhere: {why}")))
     };
     links(&text).into_iter().filter_map(broken).collect()
 }

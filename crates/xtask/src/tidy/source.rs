@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::items::{self, Item};
-use super::lexer;
+use super::{lexer, walk};
 
 /// One Rust file.
 #[derive(Debug)]
@@ -63,9 +63,7 @@ impl Source {
 
 /// Every Rust file of the workspace's crates, generated ones aside, sorted by path.
 pub(crate) fn read_all(root: &Path) -> Vec<Source> {
-    let mut paths = Vec::new();
-    collect(root, "crates", &mut paths);
-    paths.sort();
+    let paths = walk::files(root, "crates", "rs");
     paths.iter().map(|path| read(root, path)).filter(|source| !is_generated(&source.text)).collect()
 }
 
@@ -73,22 +71,6 @@ pub(crate) fn read_all(root: &Path) -> Vec<Source> {
 pub(crate) fn read(root: &Path, path: &str) -> Source {
     let text = fs::read_to_string(root.join(path)).unwrap_or_default();
     Source::new(path, &text)
-}
-
-fn collect(root: &Path, folder: &str, paths: &mut Vec<String>) {
-    let Ok(entries) = fs::read_dir(root.join(folder)) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = format!("{folder}/{name}");
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_folder && name != "target" {
-            collect(root, &path, paths);
-        } else if name.ends_with(".rs") {
-            paths.push(path);
-        }
-    }
 }
 
 fn is_generated(text: &str) -> bool {
