@@ -151,19 +151,18 @@ impl Api {
             Endpoint::Legacy => (None, caller.legacy(&body).await),
         };
         let code = outcome.as_ref().map_or_else(|fault| Some(fault.code()), |_| granted);
-        let response = match outcome {
+        let response = outcome.or_else(|fault| match endpoint {
+            Endpoint::Method(_) | Endpoint::Batch => self.refuse(fault, head),
             // Old libraries read lines, and know no other answer.
-            Err(fault) if matches!(endpoint, Endpoint::Legacy) => Err(fault.into()),
-            Err(Fault::Refused(refusal, text)) => {
-                let mode = exchange::error_mode(&head.headers).unwrap_or(self.error_mode);
-                let error = caller.tell(Fault::Refused(refusal, text));
-                Ok(exchange::failure(refusal, error, mode))
-            }
-            Err(fault) => Err(fault.into()),
-            Ok(response) => Ok(response),
-        };
+            Endpoint::Legacy => Err(fault.into()),
+        });
         let failed = has_failed.into_inner().then(|| Refusal::Internal.code());
         (failed.or(code), response)
+    }
+
+    fn refuse(&self, fault: Fault, head: &Parts) -> Result<Response, Rejection> {
+        let mode = exchange::error_mode(&head.headers).unwrap_or(self.error_mode);
+        exchange::failure(fault, mode)
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Caller<'a> {
     pub(super) room: &'a AtomicUsize,
     /// The span of the request, if it is sampled.
     pub(super) span: Option<&'a RequestSpan>,
-    /// Whether something was told that is the node's fault.
+    /// Whether a part of the answer tells of the node's own fault.
     pub(super) has_failed: &'a AtomicBool,
 }
 
@@ -52,7 +52,7 @@ impl Caller<'_> {
         }
     }
 
-    /// What is told of a fault.
+    /// What a part of the answer tells of a fault.
     pub(super) fn tell(self, fault: Fault) -> ErrorObject {
         if fault.code() == Refusal::Internal.code() {
             self.has_failed.store(true, Ordering::Relaxed);

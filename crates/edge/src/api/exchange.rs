@@ -8,7 +8,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use model::{Refusal, limits};
+use model::limits;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -117,16 +117,21 @@ pub(super) fn success(answer: &Answer) -> Response {
     }
 }
 
-/// Answers a call that was refused.
-pub(super) fn failure(refusal: Refusal, error: ErrorObject, mode: ErrorMode) -> Response {
+/// Answers a call that failed.
+pub(super) fn failure(fault: Fault, mode: ErrorMode) -> Result<Response, Rejection> {
     #[derive(Serialize)]
     struct Failure {
         error: ErrorObject,
     }
-    match mode {
+    let Fault::Refused(refusal, _) = &fault else {
+        return Err(Rejection::from(fault));
+    };
+    let status = status(*refusal);
+    let error = fault.into_object();
+    Ok(match mode {
         ErrorMode::Default => json(StatusCode::OK, encode(&Failure { error })),
-        ErrorMode::Transport => json(status(refusal), encode(&error)),
-    }
+        ErrorMode::Transport => json(status, encode(&error)),
+    })
 }
 
 /// An answer in JSON.
